@@ -1,0 +1,12 @@
+# OpenBLAS with LAPACK, the build without threads: Muster calls it from its own threads, and a BLAS that starts more would
+# oversubscribe the cores and make sums depend on their number. Defines muster::openblas.
+find_library(SERIAL_OPENBLAS openblas PATH_SUFFIXES openblas-serial NO_DEFAULT_PATH
+  PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE} /usr/lib /usr/local/lib)
+find_library(SERIAL_OPENBLAS openblas)
+find_path(OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas-serial ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial openblas)
+if(NOT SERIAL_OPENBLAS OR NOT OPENBLAS_INCLUDE)
+  message(FATAL_ERROR "OpenBLAS is missing. Run script/setup.")
+endif()
+add_library(muster::openblas SHARED IMPORTED)
+set_target_properties(muster::openblas PROPERTIES
+  IMPORTED_LOCATION ${SERIAL_OPENBLAS} INTERFACE_INCLUDE_DIRECTORIES ${OPENBLAS_INCLUDE})

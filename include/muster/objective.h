@@ -1,0 +1,63 @@
+// What a trainer needs to know of a model: an objective on one worker's rows. Linear models are the objectives Muster
+// ships (src/objective); a program may bring its own.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace muster {
+
+// Computation done, as the doer reports it; a simulated clock turns it into time, a real one ignores it.
+struct Work {
+  double bytes = 0;  // memory read and written
+  double flops = 0;  // floating-point operations
+
+  Work& operator+=(const Work& other) {
+    bytes += other.bytes;
+    flops += other.flops;
+    return *this;
+  }
+};
+
+// Sums over rows that an exact solver needs instead of the rows. For each row, with centre c, the augmented vector
+//     z = [1, x_1 − c_1, …, x_d − c_d, t − c_{d+1}],   t = y − offset,   p = d + 2 entries,
+// and the sum over rows is M = Σ s z zᵀ, of which the upper triangle is kept row by row: entry (i, j), i ≤ j, at
+// i·p − i(i−1)/2 + (j − i). Sums with equal centres add entry by entry, so shards combine by addition alone.
+struct Statistics {
+  enum class Precision { float64, double_double };
+  std::size_t columns = 0;                      // d
+  Precision precision = Precision::float64;     // double_double: every entry is two doubles, high then low
+  std::vector<double> centre;                   // d + 1 values, the same on every worker
+  std::vector<double> sums;                     // p(p+1)/2 entries
+
+  std::size_t order() const { return columns + 2; }
+  std::size_t entries() const { return order() * (order() + 1) / 2; }
+};
+
+// A sum of losses over the rows of one shard, as a function of parameters w. Values are sums weighted by the rows'
+// weights s_i, not averages: the trainer adds the workers' sums and divides by S = Σ s_i, so unequal and empty shards
+// need no care. A penalty is not part of it; trainers add that once.
+//
+// Threads: one call at a time. Failure: implementations do not throw.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  virtual std::size_t dimension() const = 0;  // length of w
+  virtual std::size_t rows() const = 0;       // rows on this worker
+  virtual double weight() const = 0;          // Σ s_i over this worker's rows
+
+  // Further sums a pass can collect for an observer (for example rows on the wrong side of the boundary): how many.
+  virtual std::size_t tallies() const { return 0; }
+
+  // Writes Σ s_i loss_i(w) to value, its gradient (length dimension()) to gradient, and the tallies (length tallies()).
+  virtual Work value_and_gradient(std::span<const double> w, double& value, std::span<double> gradient,
+                                  std::span<double> tallies) = 0;
+
+  // Writes B·v, where B is a constant matrix with ∇²(Σ s_i loss_i)(w) ≼ B for every w; for the squared loss B is the
+  // Hessian itself. Its largest eigenvalue, over S, is the L of step size 1/L.
+  virtual Work curvature_product(std::span<const double> v, std::span<double> product) = 0;
+};
+
+}  // namespace muster

@@ -1,0 +1,80 @@
+// What a caller of the library may ask for. Every field has the default that is right for somebody who does not know
+// what it means; the command's options (cli/) fill these and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace muster {
+
+enum class Format { automatic, csv, parquet, libsvm };
+enum class MissingPolicy { error, drop, mean };
+enum class StorageChoice { automatic, float64, float32 };
+enum class LibsvmBase { automatic, zero, one };
+enum class Loss { squared, logistic };
+enum class Mode { mapreduce };
+enum class TransportChoice { automatic, threads, mpi };
+enum class SolverChoice { automatic, gd, exact };
+
+// Which files, and how their columns become features.
+struct DataOptions {
+  std::vector<std::string> paths;            // files, globs, directories
+  std::string target;                        // column name; LIBSVM files carry their own label
+  Format format = Format::automatic;         // automatic: by extension, then by content
+  std::vector<std::string> features;         // names or globs; empty: every column not used otherwise
+  std::vector<std::string> drop;             // names or globs
+  std::vector<std::string> categorical;      // names or globs of columns to one-hot encode though they look numeric
+  MissingPolicy missing = MissingPolicy::error;
+  std::string weight;                        // column of sample weights s_i >= 0
+  std::string offset;                        // column of fixed offsets o_i
+  std::map<std::string, int> polynomials;    // column -> degree >= 2: adds powers 2..degree of that column
+  LibsvmBase libsvm_base = LibsvmBase::automatic;
+  StorageChoice storage = StorageChoice::automatic;
+};
+
+// f(w, b) = (1/S) Σ s_i loss(x_i·w + b + o_i, y_i) + (l2/2)|w|²
+struct ProblemOptions {
+  Loss loss = Loss::squared;
+  bool intercept = true;
+  double l2 = 0;
+  bool standardize = false;  // the penalty acts on columns scaled to mean 0, standard deviation 1
+  std::string positive;      // logistic: the level that counts as 1; empty: the larger of the two
+};
+
+struct RunOptions {
+  Mode mode = Mode::mapreduce;
+  TransportChoice transport = TransportChoice::automatic;
+  int workers = 0;           // threads transport: ranks; 0: one. Under a launcher the ranks are the workers
+  int threads = 1;           // threads per worker
+  SolverChoice solver = SolverChoice::automatic;
+  bool reproducible = false;  // fixed order of addition across ranks: same n, same bits, on every transport
+  std::uint64_t seed = 0;
+  double silence_seconds = 8;  // a peer waited for that does not answer for so long is lost
+};
+
+struct StopOptions {
+  double tolerance = 1e-6;
+  std::int64_t max_rounds = 100'000;
+  double max_seconds = std::numeric_limits<double>::infinity();
+};
+
+struct CheckpointOptions {
+  std::string directory;     // empty: none
+  double every_seconds = 30;
+  bool resume = false;
+};
+
+struct TrainOptions {
+  DataOptions data;
+  ProblemOptions problem;
+  RunOptions run;
+  StopOptions stop;
+  CheckpointOptions checkpoint;
+  bool verify = false;       // certificate of a one-pass solver from a second pass over the rows
+};
+
+}  // namespace muster

@@ -1,0 +1,54 @@
+// The rows one worker holds, in the form the kernels read: a dense row-major matrix or CSR, with targets, weights and
+// offsets beside it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "base/aligned.h"
+
+namespace muster {
+
+// rows × cols values, row-major without padding. float32 storage is exact unless the user asked for it.
+struct DenseMatrix {
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  std::variant<AlignedVector<double>, AlignedVector<float>> values;
+};
+
+// Compressed sparse rows: row i's entries are [row_begin[i], row_begin[i+1]), columns strictly ascending.
+struct SparseMatrix {
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  AlignedVector<std::uint64_t> row_begin;  // rows + 1
+  AlignedVector<std::uint32_t> columns;
+  std::variant<AlignedVector<double>, AlignedVector<float>> values;
+};
+
+// Feature `feature` is feature `base` to the power `degree`. Its stored values are powers rounded to double; code that
+// needs them closer recomputes them from the base.
+struct PowerFeature {
+  std::size_t feature = 0;
+  std::size_t base = 0;
+  int degree = 2;
+};
+
+struct Shard {
+  std::variant<DenseMatrix, SparseMatrix> matrix;
+  std::vector<PowerFeature> powers;  // ascending in feature; only beside a dense matrix
+  AlignedVector<double> targets;     // rows; logistic: 0 or 1. Empty where the data were read for prediction
+  AlignedVector<double> weights;     // rows, or empty: every weight is 1
+  AlignedVector<double> offsets;     // rows, or empty: every offset is 0
+
+  std::size_t rows() const {
+    return std::visit([](const auto& m) { return m.rows; }, matrix);
+  }
+  std::size_t cols() const {
+    return std::visit([](const auto& m) { return m.cols; }, matrix);
+  }
+};
+
+}  // namespace muster

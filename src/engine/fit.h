@@ -1,0 +1,46 @@
+// Fits a linear model on one rank of a group: scaling, choice of solver, training, certificate. Every rank calls it with
+// its own shard; all return the same model.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "cluster/endpoint.h"
+#include "data/load.h"
+#include "kernels/instruction_set.h"
+#include "muster/options.h"
+#include "muster/report.h"
+
+namespace muster {
+
+// A model in the user's units.
+struct LinearModel {
+  std::vector<double> w;
+  double intercept = 0;
+};
+
+struct FitRequest {
+  const Dataset& data;  // the encoding and summary are equal on every rank; the shard is this rank's
+  const TrainOptions& options;
+  InstructionSet instruction_set = InstructionSet::scalar;  // equal on every rank
+  const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
+  std::optional<LinearModel> start;                         // resume from here; equal on every rank
+  // Every rank's, after each round. gap: bound (or gradient criterion) over its tolerance.
+  std::function<void(const RoundReport& round, double gap)> on_round;
+  // Asked every round on every rank; where it returns true (decided by this rank alone) save is called there.
+  std::function<bool()> wants_checkpoint;
+  std::function<void(std::int64_t round, const LinearModel& model)> save_checkpoint;
+};
+
+struct FitResult {
+  LinearModel model;
+  // Everything but load_seconds, transport and workers' hosts, which the caller knows.
+  Report report;
+};
+
+FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor);
+
+}  // namespace muster

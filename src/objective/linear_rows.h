@@ -1,0 +1,89 @@
+// Passes over the rows of one shard of a linear model: everything a trainer of linear models asks of the data.
+//
+// Sums do not depend on the number of threads: rows are summed in blocks of a fixed size (a function of the shape
+// alone), within a block in fixed lanes, and blocks are added in a fixed binary tree (base/block_tree.h). On one
+// instruction set the same shard gives the same bits.
+//
+// Threads: one call at a time; inside a call the Executor's threads share the rows.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/executor.h"
+#include "data/shard.h"
+#include "kernels/instruction_set.h"
+#include "muster/objective.h"
+#include "muster/options.h"
+
+namespace muster {
+
+// A change of variables, x̃_j = (x_j − centre_j) / scale_j, that solvers work in. The objective stays what it is in the
+// user's units. A constant column has scale 0: its x̃ is 0.
+struct Scaling {
+  std::vector<double> centre, scale;
+};
+
+class LinearRows {
+ public:
+  // shard and executor must outlive it.
+  LinearRows(const Shard& shard, Executor& executor, InstructionSet instruction_set);
+
+  std::size_t rows() const;
+  std::size_t columns() const;
+  const Shard& shard() const;
+
+  // [S, Σ s (x_1 − c_1), …, Σ s (x_d − c_d), Σ s (t − c_{d+1})] with t = y − offset: d + 2 values to add over workers.
+  Work centred_sums(std::span<const double> centre, std::span<double> sums);
+  // [S, Σ s (x_j − c_j)² …, Σ s (t − c_{d+1})²]: all terms positive, sound at any offset. Sparse columns count their
+  // zeros as (S − S_j)·c_j².
+  Work centred_squares(std::span<const double> centre, std::span<double> sums);
+
+  // Statistics of muster/objective.h with statistics.centre given; fills statistics.sums in statistics.precision.
+  // double_double: differences, products and sums in double-double, powers recomputed from their base.
+  Work accumulate(Statistics& statistics);
+
+  // Logistic, to detect separation by one column: for each column its smallest and largest value among rows with y = 0,
+  // then y = 1: 4 arrays of d (min0, −max0, min1, −max1), so that workers combine by minimum; +inf where there is none.
+  Work ranges_by_class(std::span<double> ranges);
+
+  // f's data part at a model in the user's units, for certificates: margins, residuals and sums in double-double (loss
+  // functions in double). Writes pairs (high, low): [Σ s loss, Σ s loss', Σ s loss' (x_j − c_j) …], 2(d + 2) doubles to
+  // add over workers with ReduceOp::sum_double_double.
+  Work certify(Loss loss, std::span<const double> w, double intercept, std::span<const double> centre,
+               std::span<double> sums);
+
+ private:
+  friend class LinearObjective;
+  const Shard& shard_;
+  Executor& executor_;
+  InstructionSet instruction_set_;
+};
+
+// The data part of f in scaled coordinates: parameters v_1 … v_d, then the intercept where there is one.
+//     margin_i = Σ_j v_j (x_ij − centre_j)/scale_j + b + o_i
+// Tallies, logistic only: [Σ_i 1(row i is not strictly on its side: (2y_i − 1)·margin_i <= 0), Σ s_i p_i(1 − p_i)].
+// Each row is read from memory once per call.
+class LinearObjective final : public Objective {
+ public:
+  // rows must outlive it.
+  LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
+
+  std::size_t dimension() const override;
+  std::size_t rows() const override;
+  double weight() const override;
+  std::size_t tallies() const override;
+  Work value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
+                          std::span<double> tallies) override;
+  Work curvature_product(std::span<const double> v, std::span<double> product) override;
+
+ private:
+  LinearRows& rows_;
+  Loss loss_;
+  Scaling scaling_;
+  bool intercept_;
+  double weight_ = 0;
+};
+
+}  // namespace muster

@@ -1,0 +1,46 @@
+// What a batch solver sees: a function of a vector and its gradient, wherever the rows are. Trainers implement it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "muster/report.h"
+
+namespace muster {
+
+// f: R^n -> R, convex, smooth. Every rank of a group runs the same solver on the same numbers: the values and gradients
+// returned are equal bit for bit on all of them, so all take the same steps and stop together.
+class Problem {
+ public:
+  virtual ~Problem() = default;
+  virtual std::size_t dimension() const = 0;
+
+  // Returns f(w), penalty included, and writes ∇f(w).
+  virtual double value_and_gradient(std::span<const double> w, std::span<double> gradient) = 0;
+
+  // Writes B·v for a constant B with ∇²f(w) ≼ B for every w.
+  virtual void curvature_product(std::span<const double> v, std::span<double> product) = 0;
+
+  // Asked after each evaluation, with the gradient at the current point: why to stop, or nothing. The answer is the
+  // same on every rank. Implementations look at tolerance, time, cancellation and their own observations.
+  struct Verdict {
+    bool stop = false;
+    StopReason reason = StopReason::converged;
+    std::string detail;
+  };
+  virtual Verdict after_round(std::int64_t round, std::span<const double> w, double value,
+                              std::span<const double> gradient) = 0;
+};
+
+struct SolverResult {
+  std::vector<double> w;  // the last finite point
+  StopReason reason = StopReason::converged;
+  std::string detail;
+  std::int64_t rounds = 0;
+};
+
+}  // namespace muster
