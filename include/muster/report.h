@@ -25,6 +25,9 @@ struct Certificate {
   double consensus_distance = 0;    // largest distance between two ranks' models
   std::optional<double> digits;     // exact: estimated correct decimal digits of the coefficients
   std::string computed_from;        // "rows" or "statistics"
+  // Squared loss, on the training rows, weights respected; none for other losses. R² also none for a constant target.
+  std::optional<double> training_rmse;
+  std::optional<double> training_r2;
 };
 
 struct WorkerReport {
