@@ -9,15 +9,9 @@ include(CMakePackageConfigHelpers)
 get_filename_component(openblas_folder "${SERIAL_OPENBLAS}" DIRECTORY)
 file(RELATIVE_PATH bin_to_lib /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
 
-get_property(command_targets DIRECTORY ${PROJECT_SOURCE_DIR}/cli PROPERTY BUILDSYSTEM_TARGETS)
-foreach(target IN LISTS command_targets)
-  get_target_property(type ${target} TYPE)
-  if(type STREQUAL EXECUTABLE)
-    set_target_properties(${target} PROPERTIES
-      INSTALL_RPATH "$ORIGIN/${bin_to_lib};$ORIGIN/${bin_to_lib}/muster;${openblas_folder}")
-    install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  endif()
-endforeach()
+set_target_properties(muster_command PROPERTIES
+  INSTALL_RPATH "$ORIGIN/${bin_to_lib};$ORIGIN/${bin_to_lib}/muster;${openblas_folder}")
+install(TARGETS muster_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 set_target_properties(muster PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/muster;${openblas_folder}")
 install(TARGETS muster EXPORT muster-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
