@@ -10,6 +10,7 @@
 #include "muster/error.h"
 #include "muster/model.h"
 #include "muster/options.h"
+#include "muster/output_file.h"
 #include "muster/report.h"
 
 namespace muster {

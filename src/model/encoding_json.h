@@ -1,0 +1,19 @@
+// The "encoding" of model.json: how columns of a file become features.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/encoding.h"
+#include "model/json_fields.h"
+
+namespace muster {
+
+// The JSON text of an encoding, an object indented for its place in model.json. Names of features are not in it: they
+// are those of the coefficients, in the same order.
+std::string encoding_to_json(const Encoding& encoding);
+
+// names: of the features. Throws InputError naming file and key.
+Encoding encoding_from_json(const JsonObject& json, const std::vector<std::string>& names);
+
+}  // namespace muster
