@@ -1,0 +1,92 @@
+// report.json and metrics as JSON text, under the names of the report's own fields.
+#include <nlohmann/json.hpp>
+
+#include "model/certificate_json.h"
+#include "muster/muster.h"
+
+namespace muster {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const std::vector<WorkerReport>& workers) {
+  Json list = Json::array();
+  for (std::size_t rank = 0; rank < workers.size(); ++rank) {
+    const WorkerReport& worker = workers[rank];
+    list.push_back({{"rank", rank},
+                    {"host", worker.host},
+                    {"rows", worker.rows},
+                    {"compute_seconds", worker.compute_seconds},
+                    {"wait_seconds", worker.wait_seconds},
+                    {"communicate_seconds", worker.communicate_seconds},
+                    {"bytes_sent", worker.bytes_sent},
+                    {"messages_sent", worker.messages_sent}});
+  }
+  return list;
+}
+
+Json to_json(const std::vector<RoundReport>& rounds) {
+  Json list = Json::array();
+  for (const RoundReport& round : rounds) {
+    list.push_back({{"round", round.round},
+                    {"seconds", round.seconds},
+                    {"objective", round.objective},
+                    {"gradient_norm", round.gradient_norm}});
+  }
+  return list;
+}
+
+// Names and levels come from files in any encoding; a report is not refused for one of them.
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string to_json(const Report& report) {
+  Json json;
+  json["stop_reason"] = name(report.stop_reason);
+  json["stop_detail"] = report.stop_detail;
+  json["mode"] = report.mode;
+  json["transport"] = report.transport;
+  json["solver"] = report.solver;
+  json["solver_reason"] = report.solver_reason;
+  json["instruction_set"] = report.instruction_set;
+  json["reproducible"] = report.reproducible;
+  json["rounds_done"] = report.rounds_done;
+  json["load_seconds"] = report.load_seconds;
+  json["train_seconds"] = report.train_seconds;
+  json["workers"] = to_json(report.workers);
+  json["rounds"] = to_json(report.rounds);
+  json["dependent_columns"] = report.dependent_columns;
+  json["notes"] = report.notes;
+  json["certificate"] = certificate_to_json(report.certificate);
+  json["muster"] = version();
+  return text_of(json);
+}
+
+std::string to_json(const Metrics& metrics, Loss loss) {
+  Json json;  // a measure that the data do not define is NaN, which becomes null
+  json["rows"] = metrics.rows;
+  if (loss == Loss::squared) {
+    json["rmse"] = metrics.rmse;
+    json["mae"] = metrics.mae;
+    json["r2"] = metrics.r2;
+  } else {
+    json["log_loss"] = metrics.log_loss;
+    json["accuracy"] = metrics.accuracy;
+    json["auc"] = metrics.auc;
+    json["true_positive"] = metrics.true_positive;
+    json["false_positive"] = metrics.false_positive;
+    json["true_negative"] = metrics.true_negative;
+    json["false_negative"] = metrics.false_negative;
+  }
+  return text_of(json);
+}
+
+const char* version() {
+  return MUSTER_VERSION;
+}
+
+}  // namespace muster
