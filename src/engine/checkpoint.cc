@@ -1,0 +1,106 @@
+#include "engine/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "muster/error.h"
+
+namespace muster {
+
+namespace {
+
+constexpr const char* kFormat = "muster-checkpoint-1";
+
+const char* loss_name(Loss loss) {
+  return loss == Loss::squared ? "squared" : "logistic";
+}
+
+}  // namespace
+
+std::string serialise(const Checkpoint& checkpoint) {
+  nlohmann::ordered_json json;
+  json["format"] = kFormat;
+  json["loss"] = loss_name(checkpoint.loss);
+  json["round"] = checkpoint.round;
+  json["has_intercept"] = checkpoint.intercept;
+  json["intercept"] = checkpoint.model.intercept;
+  json["features"] = checkpoint.features;
+  json["coefficients"] = checkpoint.model.w;
+  return json.dump() + "\n";
+}
+
+Checkpoint parse_checkpoint(const std::string& text, const std::string& path) {
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    if (json.at("format") != kFormat) {
+      throw InputError(
+          fmt::format("{}: not a checkpoint of this version of Muster (format {})", path, json.at("format").dump()));
+    }
+    Checkpoint checkpoint;
+    checkpoint.loss = json.at("loss") == "squared" ? Loss::squared : Loss::logistic;
+    checkpoint.round = json.at("round");
+    checkpoint.intercept = json.at("has_intercept");
+    checkpoint.model.intercept = json.at("intercept");
+    checkpoint.features = json.at("features").get<std::vector<std::string>>();
+    checkpoint.model.w = json.at("coefficients").get<std::vector<double>>();
+    if (checkpoint.model.w.size() != checkpoint.features.size()) {
+      throw InputError(fmt::format("{}: damaged checkpoint: {} coefficients for {} features", path,
+                                   checkpoint.model.w.size(), checkpoint.features.size()));
+    }
+    return checkpoint;
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(fmt::format("{}: damaged checkpoint: {}", path, error.what()));
+  }
+}
+
+void check_compatible(const Checkpoint& checkpoint, const Encoding& encoding, const ProblemOptions& problem,
+                      const std::string& path) {
+  if (checkpoint.loss != problem.loss) {
+    throw InputError(fmt::format("{}: the checkpoint is of a run with --loss {}, this one has --loss {}", path,
+                                 loss_name(checkpoint.loss), loss_name(problem.loss)));
+  }
+  if (checkpoint.intercept != problem.intercept) {
+    throw InputError(fmt::format("{}: the checkpoint is of a run {} --no-intercept, this one is {} it", path,
+                                 checkpoint.intercept ? "without" : "with", problem.intercept ? "without" : "with"));
+  }
+  if (checkpoint.features.size() != encoding.features.size()) {
+    throw InputError(fmt::format("{}: the checkpoint has {} features, the data have {}", path,
+                                 checkpoint.features.size(), encoding.features.size()));
+  }
+  for (std::size_t j = 0; j < checkpoint.features.size(); ++j) {
+    if (checkpoint.features[j] != encoding.features[j].name) {
+      throw InputError(fmt::format("{}: feature {} is '{}' in the checkpoint and '{}' in the data", path, j + 1,
+                                   checkpoint.features[j], encoding.features[j].name));
+    }
+  }
+}
+
+std::string checkpoint_path(const std::string& directory) {
+  return (std::filesystem::path(directory) / "checkpoint.json").string();
+}
+
+void make_checkpoint_directory(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw InputError(fmt::format("cannot make the checkpoint directory {}: {}", directory, error.message()));
+}
+
+std::optional<std::string> read_checkpoint(const std::string& directory) {
+  const std::string path = checkpoint_path(directory);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    if (errno == ENOENT) return std::nullopt;
+    throw InputError(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+}  // namespace muster

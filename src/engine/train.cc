@@ -1,0 +1,252 @@
+// One training run, from options to model: the only place that names a concrete transport.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <thread>
+
+#include "base/atomic_file.h"
+#include "base/cancellation.h"
+#include "base/executor.h"
+#include "cluster/mpi/mpi_launch.h"
+#include "cluster/threads/threads_launch.h"
+#include "data/load.h"
+#include "engine/checkpoint.h"
+#include "engine/endpoint_peers.h"
+#include "engine/fit.h"
+#include "kernels/instruction_set.h"
+#include "muster/muster.h"
+
+namespace muster {
+
+namespace {
+
+// Set by request_stop(). A process trains one model at a time, and a signal handler can reach nothing else.
+CancellationToken stop_requested;
+
+// How often observers hear of a run.
+constexpr double kProgressSeconds = 0.1;
+
+void check_options(const TrainOptions& options) {
+  const auto require = [](bool holds, std::string_view sentence) {
+    if (!holds) throw InputError(std::string(sentence));
+  };
+  require(options.run.workers >= 0, "--workers must be at least 1");
+  require(options.run.threads >= 1, "--threads must be at least 1");
+  require(options.run.silence_seconds > 0, "--silence must be greater than 0");
+  require(std::isfinite(options.problem.l2) && options.problem.l2 >= 0, "--l2 must be 0 or greater");
+  require(options.stop.tolerance > 0 && options.stop.tolerance < 1, "--tolerance must be between 0 and 1");
+  require(options.stop.max_rounds >= 1, "--max-rounds must be at least 1");
+  require(options.stop.max_seconds > 0, "--max-time must be greater than 0");
+  require(options.checkpoint.every_seconds > 0, "--checkpoint-every must be greater than 0");
+  require(!options.checkpoint.resume || !options.checkpoint.directory.empty(),
+          "--resume needs --checkpoint DIR to resume from");
+  require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
+          "--positive goes with --loss logistic");
+}
+
+TransportChoice choose_transport(const RunOptions& run) {
+  const bool launched = launched_by_mpi();
+  if (run.transport == TransportChoice::mpi && !launched) {
+    throw InputError("--transport mpi needs a launcher: put 'mpirun -n N' in front of the command");
+  }
+  if (run.transport == TransportChoice::threads && launched) {
+    throw InputError("under mpirun the ranks are the workers: drop --transport threads, or drop mpirun");
+  }
+  return launched ? TransportChoice::mpi : TransportChoice::threads;
+}
+
+// Calls the observer on rank 0, at most every kProgressSeconds and always for the first call of a stage.
+class Reporter {
+ public:
+  Reporter(const ProgressObserver& observer, Endpoint& endpoint) : observer_(observer), endpoint_(endpoint) {}
+
+  void begin(Progress::Stage stage) {
+    progress_ = {};
+    progress_.stage = stage;
+    began_ = endpoint_.now();
+    said_ = -kProgressSeconds;
+  }
+  void reading(const LoadProgress& load) {
+    progress_.rows = load.rows;
+    progress_.bytes = static_cast<double>(load.bytes_read);
+    progress_.total_bytes = static_cast<double>(load.bytes_total);
+    say();
+  }
+  void training(const RoundReport& round, double gap) {
+    if (progress_.round == 0) progress_.first_gap = gap;
+    progress_.round = round.round;
+    progress_.objective = round.objective;
+    progress_.gap = gap;
+    say();
+  }
+  double seconds() const { return endpoint_.now() - began_; }
+
+ private:
+  void say() {
+    if (!observer_ || endpoint_.rank() != 0) return;
+    progress_.seconds = seconds();
+    if (progress_.seconds - said_ < kProgressSeconds) return;
+    said_ = progress_.seconds;
+    observer_(progress_);
+  }
+
+  const ProgressObserver& observer_;
+  Endpoint& endpoint_;
+  Progress progress_;
+  Time began_ = 0;
+  double said_ = 0;
+};
+
+InstructionSet agree_on_instruction_set(Endpoint& endpoint) {
+  double smallest = static_cast<double>(best_instruction_set());
+  endpoint.allreduce({&smallest, 1}, ReduceOp::min, Deadline::never());
+  return static_cast<InstructionSet>(static_cast<int>(smallest));
+}
+
+// Rank 0 reads the checkpoint; all judge the same text, so all go on, or all throw the same sentence.
+std::optional<LinearModel> resume_point(const TrainOptions& options, const Encoding& encoding, Peers& peers) {
+  if (!options.checkpoint.resume) return std::nullopt;
+  std::string mine;  // first character: '+' a checkpoint follows, '-' there is none, '!' an error follows
+  if (peers.rank() == 0) {
+    try {
+      const std::optional<std::string> text = read_checkpoint(options.checkpoint.directory);
+      mine = text ? "+" + *text : "-";
+    } catch (const InputError& error) {
+      mine = std::string("!") + error.what();
+    }
+  }
+  const std::string found = peers.all_gather(mine).front();
+  if (found.front() == '!') throw InputError(found.substr(1));
+  if (found.front() == '-') return std::nullopt;
+  const std::string path = checkpoint_path(options.checkpoint.directory);
+  const Checkpoint checkpoint = parse_checkpoint(found.substr(1), path);
+  check_compatible(checkpoint, encoding, options.problem, path);
+  return checkpoint.model;
+}
+
+class Checkpoints {
+ public:
+  Checkpoints(const TrainOptions& options, const Encoding& encoding, Endpoint& endpoint)
+      : options_(options), encoding_(encoding), endpoint_(endpoint) {}
+
+  bool wanted() const { return enabled() && endpoint_.now() - saved_at_ >= options_.checkpoint.every_seconds; }
+  void save(std::int64_t round, const LinearModel& model) {
+    if (!enabled()) return;
+    Checkpoint checkpoint{options_.problem.loss, options_.problem.intercept, {}, round, model};
+    for (const Feature& feature : encoding_.features) checkpoint.features.push_back(feature.name);
+    write_file_atomically(checkpoint_path(options_.checkpoint.directory), serialise(checkpoint));
+    saved_at_ = endpoint_.now();
+  }
+
+ private:
+  bool enabled() const { return endpoint_.rank() == 0 && !options_.checkpoint.directory.empty(); }
+
+  const TrainOptions& options_;
+  const Encoding& encoding_;
+  Endpoint& endpoint_;
+  Time saved_at_ = -std::numeric_limits<double>::infinity();
+};
+
+Model make_model(const TrainOptions& options, const Dataset& data, const FitResult& fitted) {
+  Model model;
+  model.loss = options.problem.loss;
+  model.has_intercept = options.problem.intercept;
+  model.intercept = fitted.model.intercept;
+  for (std::size_t j = 0; j < fitted.model.w.size(); ++j) {
+    model.coefficients.push_back({data.encoding.features[j].name, fitted.model.w[j]});
+  }
+  model.stop_reason = fitted.report.stop_reason;
+  model.certificate = fitted.report.certificate;
+  model.encoding = std::make_shared<const Encoding>(data.encoding);
+  return model;
+}
+
+// What one rank does. The result is the same on every rank.
+TrainResult train_rank(const TrainOptions& options, const ProgressObserver& observer, Endpoint& endpoint) {
+  Reporter reporter(observer, endpoint);
+  EndpointPeers peers(endpoint, stop_requested);
+  const InstructionSet instruction_set = agree_on_instruction_set(endpoint);
+
+  reporter.begin(Progress::Stage::reading);
+  const LoadRequest load_request{options.data,
+                                 options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
+                                 options.problem.positive};
+  const Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
+  const double load_seconds = reporter.seconds();
+
+  const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
+  Checkpoints checkpoints(options, data.encoding, endpoint);
+  Executor executor(options.run.threads, [&] { endpoint.progress(); });
+
+  reporter.begin(Progress::Stage::training);
+  const FitRequest request{
+      .data = data,
+      .options = options,
+      .instruction_set = instruction_set,
+      .cancellation = &stop_requested,
+      .start = start,
+      .on_round = [&](const RoundReport& round, double gap) { reporter.training(round, gap); },
+      .wants_checkpoint = [&] { return checkpoints.wanted(); },
+      .save_checkpoint = [&](std::int64_t round, const LinearModel& model) { checkpoints.save(round, model); },
+  };
+  FitResult fitted = fit(request, endpoint, executor);
+  checkpoints.save(fitted.report.rounds_done, fitted.model);
+
+  Report& report = fitted.report;
+  report.load_seconds = load_seconds;
+  report.reproducible = options.run.reproducible;
+  report.instruction_set = name(instruction_set);
+  for (std::size_t r = 0; r < report.workers.size(); ++r) report.workers[r].host = endpoint.host(static_cast<int>(r));
+  if (options.checkpoint.resume && !start) {
+    report.notes.push_back(fmt::format("no checkpoint in {} yet: started afresh", options.checkpoint.directory));
+  }
+  TrainResult result{make_model(options, data, fitted), report, endpoint.rank() == 0};
+  return result;
+}
+
+// The workers started where no number was asked for: one per processor this process may use.
+int default_workers() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+void request_stop() noexcept {
+  stop_requested.cancel();
+}
+
+bool silent_rank() {
+  return launched_by_mpi() && mpi_rank_from_environment() != 0;
+}
+
+TrainResult train(const TrainOptions& options, const ProgressObserver& observer) {
+  check_options(options);
+  const TransportChoice transport = choose_transport(options.run);
+  if (!options.checkpoint.directory.empty()) make_checkpoint_directory(options.checkpoint.directory);
+
+  EndpointOptions endpoint_options;
+  endpoint_options.silence_seconds = options.run.silence_seconds;
+  endpoint_options.reproducible = options.run.reproducible;
+
+  std::optional<TrainResult> result;
+  const auto rank_main = [&](Endpoint& endpoint) {
+    if (options.run.workers != 0 && endpoint.size() != options.run.workers) {
+      throw InputError(fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers",
+                                   options.run.workers, endpoint.size()));
+    }
+    TrainResult mine = train_rank(options, observer, endpoint);
+    // As threads, only rank 0 writes here; as processes, there is one rank in each.
+    if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
+  };
+  if (transport == TransportChoice::mpi) {
+    run_mpi(endpoint_options, rank_main);
+  } else {
+    run_threads(options.run.workers == 0 ? default_workers() : options.run.workers, endpoint_options, rank_main);
+  }
+  result->report.transport = transport == TransportChoice::mpi ? "mpi" : "threads";
+  return std::move(*result);
+}
+
+}  // namespace muster
