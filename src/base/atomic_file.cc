@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -18,6 +19,21 @@ namespace muster {
 namespace {
 
 constexpr const char* kStandardOutput = "-";
+
+// The open descriptor a path stands for, or -1. Opening such a path anew would begin at the start of a file that others
+// append to.
+int descriptor_named_by(const std::string& path) {
+  if (path == kStandardOutput || path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    int descriptor = -1;
+    const char* end = path.data() + path.size();
+    if (path.rfind(folder, 0) != 0) continue;
+    const auto [rest, error] = std::from_chars(path.data() + folder.size(), end, descriptor);
+    if (error == std::errc() && rest == end) return descriptor;
+  }
+  return -1;
+}
 
 // The file a path means: the end of a chain of symbolic links, which need not exist.
 std::string follow_links(const std::string& path) {
@@ -48,7 +64,7 @@ int sync_descriptor(int descriptor) {
 AtomicFile::AtomicFile(std::string path, Staging staging) : path_(std::move(path)) {
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0;
-  if (path_ == kStandardOutput || (exists && !S_ISREG(status.st_mode))) {
+  if (descriptor_named_by(path_) >= 0 || (exists && !S_ISREG(status.st_mode))) {
     open_in_place();
     return;
   }
@@ -69,8 +85,9 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::open_in_place() {
   in_place_ = true;
-  descriptor_ = path_ == kStandardOutput ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                                         : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  const int open_already = descriptor_named_by(path_);
+  descriptor_ =
+      open_already >= 0 ? ::fcntl(open_already, F_DUPFD_CLOEXEC, 0) : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   if (descriptor_ < 0) fail(errno);
 }
 

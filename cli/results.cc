@@ -1,0 +1,165 @@
+#include "results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "words.h"
+
+namespace muster::cli {
+
+namespace {
+
+// More coefficients than this are for the model file; the first and the last are shown.
+constexpr std::size_t kMostShown = 40;
+constexpr std::size_t kShownOfMany = 10;
+
+struct Row {
+  std::string name, value;
+};
+
+// Characters, not bytes, of UTF-8: close enough to columns to align names in most languages.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+// Names to the left, values to the right.
+std::string aligned(const std::vector<Row>& rows) {
+  std::size_t names = 0, values = 0;
+  for (const Row& row : rows) {
+    names = std::max(names, width(row.name));
+    values = std::max(values, width(row.value));
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    text += row.name + std::string(names - width(row.name) + 2 + values - width(row.value), ' ') + row.value + '\n';
+  }
+  return text;
+}
+
+std::string number(double value) {
+  return fmt::format("{:.10g}", value);
+}
+
+// NaN is a measure that the data do not define.
+std::string measure(double value) {
+  return std::isnan(value) ? "undefined" : fmt::format("{:.6g}", value);
+}
+
+std::string coefficients(const Model& model) {
+  std::vector<Row> rows{{"feature", "coefficient"}};
+  if (model.has_intercept) rows.push_back({"(intercept)", number(model.intercept)});
+  const std::size_t count = model.coefficients.size();
+  const bool all = count <= kMostShown;
+  for (std::size_t j = 0; j < count; ++j) {
+    if (!all && j == kShownOfMany) {
+      j = count - kShownOfMany;
+      rows.push_back({fmt::format("... {} more, in the model file ...",
+                                  grouped(static_cast<std::int64_t>(count - 2 * kShownOfMany))),
+                      ""});
+    }
+    rows.push_back({model.coefficients[j].feature, number(model.coefficients[j].value)});
+  }
+  return aligned(rows);
+}
+
+std::string fit_on_training_rows(const Certificate& certificate) {
+  std::vector<std::string> parts;
+  if (certificate.training_rmse) parts.push_back(fmt::format("RMSE {:.6g}", *certificate.training_rmse));
+  if (certificate.training_r2) parts.push_back(fmt::format("R² {:.6g}", *certificate.training_r2));
+  parts.push_back(fmt::format("objective {:.10g}", certificate.objective));
+  return fmt::format("on the training rows: {}\n", fmt::join(parts, ", "));
+}
+
+std::string bound(const Certificate& certificate) {
+  if (!certificate.suboptimality_bound) {
+    const std::string why = certificate.bound_source.empty() ? "" : " (" + certificate.bound_source + ")";
+    return fmt::format("no bound on the distance to the best objective{}; ", why);
+  }
+  std::string text = fmt::format("within {:.2g} of the best possible objective", *certificate.suboptimality_bound);
+  if (certificate.relative_target > 0 && *certificate.suboptimality_bound > 0) {
+    text += fmt::format(", {:.2g} relative", *certificate.suboptimality_bound / certificate.relative_target);
+  }
+  if (!certificate.bound_source.empty()) text += fmt::format(" (by {})", certificate.bound_source);
+  return text + "; ";
+}
+
+std::string rows(const Certificate& certificate) {
+  if (certificate.rows_read == certificate.rows_in_files) {
+    return fmt::format("all {} rows of the files read", grouped(certificate.rows_read));
+  }
+  return fmt::format("{} rows read of {} in the files", grouped(certificate.rows_read),
+                     grouped(certificate.rows_in_files));
+}
+
+std::string certificate_in_words(const TrainResult& result) {
+  const Certificate& certificate = result.report.certificate;
+  std::string text = fmt::format("certificate: {}gradient norm {:.2g}", bound(certificate), certificate.gradient_norm);
+  if (certificate.digits) text += fmt::format("; about {:.0f} correct digits", std::floor(*certificate.digits));
+  text += fmt::format("\n             {}", rows(certificate));
+  if (certificate.same_model_on_all_ranks) {
+    text += result.report.workers.size() > 1 ? "; every worker holds the same model" : "";
+  } else {
+    text += fmt::format("; the workers' models differ by up to {:.2g}", certificate.consensus_distance);
+  }
+  if (!certificate.computed_from.empty()) text += fmt::format("; computed from the {}", certificate.computed_from);
+  return text + '\n';
+}
+
+std::string_view in_words(StopReason reason) {
+  switch (reason) {
+    case StopReason::converged:
+      return "converged";
+    case StopReason::max_rounds:
+      return "not converged: --max-rounds reached";
+    case StopReason::max_time:
+      return "not converged: --max-time reached";
+    case StopReason::diverged:
+      return "not converged: diverged, and the last finite model is kept";
+    case StopReason::interrupted:
+      return "not converged: interrupted";
+    case StopReason::stalled:
+      return "not converged: stalled";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string describe_stop(const Report& report) {
+  std::string text(in_words(report.stop_reason));
+  if (!report.stop_detail.empty()) text += fmt::format(" ({})", report.stop_detail);
+  const auto workers = static_cast<std::int64_t>(report.workers.size());
+  return text + fmt::format(": {} round{}, {} of reading and {} of training, {} worker{}", grouped(report.rounds_done),
+                            report.rounds_done == 1 ? "" : "s", duration(report.load_seconds),
+                            duration(report.train_seconds), grouped(workers), workers == 1 ? "" : "s");
+}
+
+std::string describe(const TrainResult& result) {
+  return coefficients(result.model) + '\n' + fit_on_training_rows(result.report.certificate) +
+         describe_stop(result.report) + '\n' + certificate_in_words(result);
+}
+
+std::string describe(const Metrics& metrics, Loss loss) {
+  std::vector<Row> table{{"rows", grouped(metrics.rows)}};
+  if (loss == Loss::squared) {
+    table.insert(table.end(),
+                 {{"RMSE", measure(metrics.rmse)}, {"MAE", measure(metrics.mae)}, {"R²", measure(metrics.r2)}});
+  } else {
+    table.insert(table.end(), {{"log-loss", measure(metrics.log_loss)},
+                               {"accuracy", measure(metrics.accuracy)},
+                               {"AUC", measure(metrics.auc)},
+                               {"true positives", grouped(metrics.true_positive)},
+                               {"false positives", grouped(metrics.false_positive)},
+                               {"true negatives", grouped(metrics.true_negative)},
+                               {"false negatives", grouped(metrics.false_negative)}});
+  }
+  return aligned(table);
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,88 @@
+#include <fmt/format.h>
+
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "output.h"
+#include "progress_line.h"
+#include "results.h"
+#include "run.h"
+
+namespace muster::cli {
+
+namespace {
+
+// The first signal asks for a stop after the current round. A second Ctrl-C ends at once; a second SIGTERM does not,
+// since launchers pass one on after a Ctrl-C of their own.
+extern "C" void on_signal(int signal) {
+  static volatile std::sig_atomic_t interrupts = 0;
+  if (signal == SIGINT) {
+    if (interrupts) ::_exit(static_cast<int>(ExitCode::interrupted));
+    interrupts = 1;
+  }
+  request_stop();
+}
+
+void stop_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+ExitCode exit_code(StopReason reason) {
+  switch (reason) {
+    case StopReason::converged:
+      return ExitCode::ok;
+    case StopReason::interrupted:
+      return ExitCode::interrupted;
+    default:
+      return ExitCode::not_converged;
+  }
+}
+
+// What the user should know besides the results.
+std::string remarks(const Report& report) {
+  std::string text;
+  for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
+  if (!report.dependent_columns.empty()) {
+    text += fmt::format("note: these columns depend on others, so the minimum-norm solution was taken: {}\n",
+                        fmt::join(report.dependent_columns, ", "));
+  }
+  if (!report.solver_reason.empty()) text += fmt::format("solver: {} ({})\n", report.solver, report.solver_reason);
+  return text;
+}
+
+}  // namespace
+
+int run(const TrainCommand& command) {
+  const bool writes = !silent_rank();
+  if (writes) {
+    check_writable(command.output);
+    if (!command.report.empty()) check_writable(command.report);
+  }
+  stop_on_signals();
+
+  TrainResult result;
+  {
+    ProgressLine line(command.quiet || !writes);
+    result = train(command.options, [&](const Progress& progress) { line.show(progress); });
+  }
+  const ExitCode code = exit_code(result.report.stop_reason);
+  if (!result.speaks) return static_cast<int>(code);
+
+  result.model.save(command.output);
+  if (!command.report.empty()) write_file(command.report, to_json(result.report));
+  if (command.quiet) return static_cast<int>(code);
+  std::fputs(remarks(result.report).c_str(), stderr);
+  // The table would spoil a model or report that goes to standard output itself.
+  if (!is_standard_output(command.output) && !is_standard_output(command.report)) print(describe(result));
+  std::fprintf(stderr, "model: %s\n", command.output.c_str());
+  return static_cast<int>(code);
+}
+
+}  // namespace muster::cli
