@@ -1,0 +1,313 @@
+#include "solver/exact.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "base/double_double.h"
+
+namespace muster {
+namespace {
+
+// A column whose distance from the span of the others, relative to its own length, is below 1e-13 is dependent: columns
+// rounded to double that should be combinations of each other come out near 1e-16, and the hardest independent ones
+// known to us (Filip's powers) above 1e-10. The pivot is the square of that distance. Float64 statistics know a pivot
+// to some 1e-14 only; what they find dependent is therefore called uncertain.
+constexpr double kPivotDoubleDouble = 1e-26;
+constexpr double kPivotFloat64 = 1e-14;
+
+// How far an entry of the statistics may be wrong, relative to the lengths of its two columns: a few roundings of
+// blocked sums.
+constexpr double kRoundingFloat64 = 4 * 0x1p-53;
+constexpr double kRoundingDoubleDouble = 16 * 0x1p-106;
+
+// Coefficients below this part of the largest, in scaled coordinates, are measured against it and not against
+// themselves: a coefficient that is zero in truth has no correct digits.
+constexpr double kSmallCoefficient = 1e-3;
+constexpr double kDigitsOfDouble = 15.95;
+
+class Moments {
+ public:
+  explicit Moments(const Statistics& statistics) : statistics_(statistics), order_(statistics.order()) {
+    const std::size_t width = statistics.precision == Statistics::Precision::double_double ? 2 : 1;
+    MUSTER_CHECK(statistics.sums.size() == width * statistics.entries(), "statistics of another size");
+    MUSTER_CHECK(statistics.centre.size() == statistics.columns + 1, "statistics without their centre");
+  }
+
+  DoubleDouble at(std::size_t i, std::size_t j) const {
+    if (i > j) std::swap(i, j);
+    const std::size_t entry =
+        i * order_ - i * (i - 1) / 2 + (j - i);  // i = 0: the middle term is 0 in wrapped arithmetic
+    if (statistics_.precision == Statistics::Precision::float64) return statistics_.sums[entry];
+    return {statistics_.sums[2 * entry], statistics_.sums[2 * entry + 1]};
+  }
+  double centre(std::size_t i) const { return statistics_.centre[i - 1]; }  // of z_i, i >= 1
+  std::size_t columns() const { return statistics_.columns; }
+  std::size_t target() const { return order_ - 1; }
+  double rounding() const {
+    return statistics_.precision == Statistics::Precision::float64 ? kRoundingFloat64 : kRoundingDoubleDouble;
+  }
+
+ private:
+  const Statistics& statistics_;
+  std::size_t order_;
+};
+
+class Builder {
+ public:
+  Builder(const Statistics& statistics, const ExactOptions& options)
+      : moments_(statistics), options_(options), weight_(moments_.at(0, 0)) {
+    MUSTER_CHECK(weight_.high > 0, "statistics of no rows");
+    if (!options.intercept)
+      for (double c : statistics.centre) MUSTER_CHECK(c == 0, "without an intercept the statistics are not centred");
+    const std::size_t d = moments_.columns();
+    sigma_.resize(d);
+    lambda_.resize(d);
+    for (std::size_t j = 0; j < d; ++j) scale_column(j);
+  }
+
+  template <class T>
+  ExactSolution solve(double pivot_tolerance) {
+    out_.w.assign(moments_.columns(), 0.0);
+    PivotedCholesky<T> c = factorise(system<T>(), out_.active.size(), pivot_tolerance, options_.between);
+    const std::vector<T> u = scaled_solution(c);
+    keep_factor(std::move(c));
+    to_user_units(u);
+    describe_accuracy(u);
+    evaluate();
+    return std::move(out_);
+  }
+
+ private:
+  DoubleDouble centred(std::size_t i, std::size_t j) const {
+    if (!options_.intercept) return moments_.at(i, j);
+    return moments_.at(i, j) - moments_.at(0, i) * moments_.at(0, j) / weight_;
+  }
+
+  void scale_column(std::size_t j) {
+    const DoubleDouble square = centred(j + 1, j + 1);
+    // Below this, what is left after centring is rounding of the centre and of the sums.
+    const double noise = 4 * moments_.rounding() * moments_.at(j + 1, j + 1).high +
+                         std::pow(0x1p-52 * moments_.centre(j + 1), 2) * weight_.high;
+    if (!(square.high > noise)) {
+      out_.constant.push_back(j);
+      return;
+    }
+    sigma_[j] = sqrt(square / weight_);
+    lambda_[j] = options_.standardize ? options_.l2 * (square / weight_) : DoubleDouble(options_.l2);
+    out_.active.push_back(j);
+  }
+
+  // The lower triangle of E A E, row-major; fills equilibration.
+  template <class T>
+  std::vector<T> system() {
+    const std::vector<std::size_t>& active = out_.active;
+    const std::size_t n = active.size();
+    std::vector<T> matrix(n * n);
+    scaling_.resize(n);
+    out_.equilibration.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const DoubleDouble penalty = lambda_[active[i]] / (sigma_[active[i]] * sigma_[active[i]]);
+      scaling_[i] = DoubleDouble(1.0) / sqrt(DoubleDouble(1.0) + penalty);
+      out_.equilibration[i] = static_cast<double>(scaling_[i]);
+      const DoubleDouble left = scaling_[i] / (sigma_[active[i]] * weight_);
+      for (std::size_t j = 0; j < i; ++j)
+        matrix[i * n + j] =
+            T(narrow<T>(centred(active[i] + 1, active[j] + 1) * left * (scaling_[j] / sigma_[active[j]])));
+      matrix[i * n + i] = T(1.0);
+    }
+    return matrix;
+  }
+
+  template <class T>
+  static T narrow(DoubleDouble value) {
+    if constexpr (std::is_same_v<T, double>) {
+      return static_cast<double>(value);
+    } else {
+      return value;
+    }
+  }
+
+  // u, in the order of `active`.
+  template <class T>
+  std::vector<T> scaled_solution(const PivotedCholesky<T>& c) const {
+    const std::size_t n = out_.active.size();
+    std::vector<T> right(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t j = out_.active[i];
+      right[i] = narrow<T>(scaling_[i] * centred(j + 1, moments_.target()) / (sigma_[j] * weight_));
+    }
+    std::vector<T> u = solve_minimum_norm<T>(c, right, out_.equilibration);
+    for (std::size_t i = 0; i < n; ++i) u[i] *= narrow<T>(scaling_[i]);
+    return u;
+  }
+
+  template <class T>
+  void keep_factor(PivotedCholesky<T> c) {
+    for (std::size_t k = c.rank; k < c.order; ++k) out_.dependent.push_back(out_.active[c.pivots[k]]);
+    std::sort(out_.dependent.begin(), out_.dependent.end());
+    out_.rank_is_certain = std::is_same_v<T, DoubleDouble> || c.rank == c.order;
+    if constexpr (std::is_same_v<T, double>) {
+      out_.factor = std::move(c);
+    } else {
+      out_.factor = {c.order, c.rank, std::move(c.pivots), std::vector<double>(c.factor.size())};
+      std::transform(c.factor.begin(), c.factor.end(), out_.factor.factor.begin(),
+                     [](const T& value) { return static_cast<double>(value); });
+    }
+  }
+
+  template <class T>
+  void to_user_units(const std::vector<T>& u) {
+    DoubleDouble intercept = 0;
+    if (options_.intercept) intercept = mean(moments_.target());
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const std::size_t j = out_.active[i];
+      const DoubleDouble w = DoubleDouble(u[i]) / sigma_[j];
+      if (options_.intercept) intercept -= mean(j + 1) * w;
+      out_.w[j] = static_cast<double>(w);
+    }
+    out_.intercept = static_cast<double>(intercept);
+  }
+
+  DoubleDouble mean(std::size_t i) const { return DoubleDouble(moments_.centre(i)) + moments_.at(0, i) / weight_; }
+
+  // First-order error bound of A u = a: |δu| <= ε(|u|₁ + |t|/√S) |A⁻¹| e, for each coefficient and for the intercept.
+  template <class T>
+  void describe_accuracy(const std::vector<T>& u) {
+    const std::size_t n = u.size(), r = out_.factor.rank;
+    std::vector<double> size(n);
+    for (std::size_t i = 0; i < n; ++i) size[i] = std::abs(static_cast<double>(u[i])) / out_.equilibration[i];
+    const double largest = n ? *std::max_element(size.begin(), size.end()) : 0;
+    out_.inverse_norm = one_norm_of_inverse({});
+    out_.condition = std::max(1.0, out_.inverse_norm * norm_of_system());
+    double amount = std::sqrt(std::max(0.0, centred(moments_.target(), moments_.target()).high / weight_.high));
+    for (double value : size) amount += value;
+    out_.digits = kDigitsOfDouble;
+    if (!(largest > 0)) return;
+    std::vector<double> relative_to(r);
+    for (std::size_t k = 0; k < r; ++k)
+      relative_to[k] = 1 / std::max(size[out_.factor.pivots[k]], kSmallCoefficient * largest);
+    double error = moments_.rounding() * amount * one_norm_of_inverse(relative_to);
+    if (options_.intercept) error = std::max(error, moments_.rounding() * amount * intercept_sensitivity());
+    out_.digits = std::clamp(-std::log10(error), 0.0, kDigitsOfDouble);
+  }
+
+  // |A11⁻¹ D|₁ = |D A11⁻¹|∞ with D = diag(relative_to); D = I where that is empty.
+  double one_norm_of_inverse(const std::vector<double>& relative_to) const {
+    const auto weigh = [&](std::span<double> x) {
+      for (std::size_t k = 0; k < relative_to.size(); ++k) x[k] *= relative_to[k];
+    };
+    const auto apply = [&](std::span<double> x) {
+      weigh(x);
+      solve_factored(out_.factor, x);
+    };
+    const auto apply_transposed = [&](std::span<double> x) {
+      solve_factored(out_.factor, x);
+      weigh(x);
+    };
+    return estimate_one_norm(out_.factor.rank, apply, apply_transposed);
+  }
+
+  double norm_of_system() const {
+    const PivotedCholesky<double>& c = out_.factor;
+    const auto apply = [&](std::span<double> x) {  // L11 (L11ᵀ x)
+      for (std::size_t k = 0; k < c.rank; ++k) {
+        double sum = 0;
+        for (std::size_t i = k; i < c.rank; ++i) sum += c.at(i, k) * x[i];
+        x[k] = sum;
+      }
+      for (std::size_t i = c.rank; i-- > 0;) {
+        double sum = 0;
+        for (std::size_t k = 0; k <= i; ++k) sum += c.at(i, k) * x[k];
+        x[i] = sum;
+      }
+    };
+    return estimate_one_norm(c.rank, apply, apply);
+  }
+
+  // How much of a relative error in u the intercept b = mean(t) − Σ mean_j w_j can show, relative to b.
+  double intercept_sensitivity() const {
+    const PivotedCholesky<double>& c = out_.factor;
+    std::vector<double> x(c.rank);
+    double largest = std::abs(static_cast<double>(mean(moments_.target())));
+    for (std::size_t k = 0; k < c.rank; ++k) {
+      const std::size_t i = c.pivots[k], j = out_.active[i];
+      const double column_mean = static_cast<double>(mean(j + 1));
+      x[k] = out_.equilibration[i] * column_mean / sigma_[j].high;
+      largest = std::max(largest, std::abs(column_mean * out_.w[j]));
+    }
+    solve_factored(c, std::span<double>(x));
+    double sum = 0;
+    for (double value : x) sum += std::abs(value);
+    const double against = std::max(std::abs(out_.intercept), kSmallCoefficient * largest);
+    return against > 0 ? sum / against : 0;
+  }
+
+  // f, ∇f and the bound at the rounded model, from M itself: with q = [b', w, −1], residuals are q·z.
+  void evaluate() {
+    const std::size_t d = moments_.columns(), p = d + 2;
+    std::vector<DoubleDouble> q(p);
+    q[0] = DoubleDouble(out_.intercept) - DoubleDouble(moments_.centre(d + 1));
+    for (std::size_t j = 0; j < d; ++j) {
+      q[j + 1] = out_.w[j];
+      q[0] += two_product(moments_.centre(j + 1), out_.w[j]);
+    }
+    q[p - 1] = -1.0;
+    std::vector<DoubleDouble> products(p);
+    DoubleDouble value = 0, penalty = 0;
+    double length = 0;  // Σ |q_i| |z_i| / √S
+    for (std::size_t i = 0; i < p; ++i) {
+      for (std::size_t j = 0; j < p; ++j) products[i] += moments_.at(i, j) * q[j];
+      value += q[i] * products[i];
+      length += std::abs(q[i].high) * std::sqrt(std::max(0.0, moments_.at(i, i).high / weight_.high));
+    }
+    out_.gradient.assign(d + (options_.intercept ? 1 : 0), 0.0);
+    out_.mean_shift.assign(d, 0.0);
+    double square = 0;
+    for (std::size_t j : out_.active) {
+      penalty += lambda_[j] * two_product(out_.w[j], out_.w[j]);
+      out_.gradient[j] = static_cast<double>((products[j + 1] / weight_ + lambda_[j] * out_.w[j]) / sigma_[j]);
+      out_.mean_shift[j] = static_cast<double>(moments_.at(0, j + 1) / (weight_ * sigma_[j]));
+    }
+    if (options_.intercept) out_.gradient[d] = static_cast<double>(products[0] / weight_);
+    for (double g : out_.gradient) square += g * g;
+    out_.gradient_norm = std::sqrt(square);
+    out_.objective = std::max(0.0, static_cast<double>((value / weight_ + penalty) * 0.5));
+    out_.objective_error = moments_.rounding() * length * length / 2;
+    const double wrong = moments_.rounding() * length * std::sqrt(static_cast<double>(out_.gradient.size()));
+    out_.suboptimality = out_.newton_decrement(out_.gradient, wrong);
+  }
+
+  Moments moments_;
+  const ExactOptions& options_;
+  DoubleDouble weight_;                       // S
+  std::vector<DoubleDouble> sigma_, lambda_;  // by column; 0 where it is constant
+  std::vector<DoubleDouble> scaling_;         // E, by active column
+  ExactSolution out_;
+};
+
+}  // namespace
+
+double ExactSolution::newton_decrement(std::span<const double> g, double rounding) const {
+  const bool has_intercept = g.size() > w.size();
+  const double by_intercept = has_intercept ? g[w.size()] : 0;
+  std::vector<double> x(factor.rank);
+  for (std::size_t k = 0; k < factor.rank; ++k) {
+    const std::size_t i = factor.pivots[k], j = active[i];
+    x[k] = equilibration[i] * (g[j] - mean_shift[j] * by_intercept);
+  }
+  solve_lower(factor, std::span<double>(x));
+  double square = by_intercept * by_intercept;
+  for (double value : x) square += value * value;
+  const double with_error = std::sqrt(square) + rounding * std::sqrt(std::max(1.0, inverse_norm));
+  return with_error * with_error / 2;
+}
+
+ExactSolution solve_exact(const Statistics& statistics, const ExactOptions& options) {
+  Builder builder(statistics, options);
+  return statistics.precision == Statistics::Precision::double_double ? builder.solve<DoubleDouble>(kPivotDoubleDouble)
+                                                                      : builder.solve<double>(kPivotFloat64);
+}
+
+}  // namespace muster

@@ -1,0 +1,78 @@
+// MapReduce: synchronous data-parallel training, of any objective that is a sum over rows.
+//
+//     minimise F(w) = (1/S) Σ_k f_k(w) + ½ Σ_j p_j w_j² ,   f_k: the sum over worker k's rows,  S = Σ_k S_k
+//
+// The textbook round is: the server broadcasts w; each worker maps its rows to (f_k, ∇f_k); reduce adds them at the
+// server; the server updates w. Here every rank keeps w and applies the server's rule itself, to the same sums: an
+// allreduce is the reduce and the next round's broadcast in one, and since the rule is deterministic and its input
+// equal bit for bit on all ranks, so is w. One round is one barrier: the slowest worker decides.
+//
+// Nothing here knows what the objective is: rules come from src/solver, stopping criteria from the caller.
+//
+// Source: J. Dean, S. Ghemawat, OSDI 2004; C.-T. Chu et al., "Map-reduce for machine learning on multicore", NIPS 2006.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "cluster/endpoint.h"
+#include "muster/objective.h"
+#include "muster/report.h"
+#include "solver/problem.h"
+
+namespace muster {
+
+// What a stopping criterion may look at after a round; equal on every rank.
+struct RoundState {
+  std::int64_t round = 0;
+  std::span<const double> w, gradient;
+  double value = 0;  // F(w)
+  double gradient_norm = 0;
+  std::span<const double> tallies;  // summed over workers, not divided
+};
+
+struct MapReduceOptions {
+  std::vector<double> penalty;                      // p, length dimension()
+  const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
+  double max_seconds = std::numeric_limits<double>::infinity();         // since the trainer was made, by rank 0's clock
+  std::function<Problem::Verdict(const RoundState&)> judge;             // the stopping criterion; may be empty
+  std::function<void(const RoundReport&, const RoundState&)> on_round;  // on every rank; observes; may be empty
+};
+
+// The objective of all workers, as batch solvers see it. Collective: every rank makes one and runs the same solver on
+// it. Throws what the endpoint throws. Threads: as its endpoint.
+class MapReduce final : public Problem {
+ public:
+  MapReduce(Objective& objective, Endpoint& endpoint, MapReduceOptions options);
+
+  std::size_t dimension() const override { return objective_.dimension(); }
+  double value_and_gradient(std::span<const double> w, std::span<double> gradient) override;
+  void curvature_product(std::span<const double> v, std::span<double> product) override;
+  Verdict after_round(std::int64_t round, std::span<const double> w, double value,
+                      std::span<const double> gradient) override;
+
+  double weight() const { return weight_; }  // S
+  std::span<const double> tallies() const { return {sums_.data() + 1 + dimension(), objective_.tallies()}; }
+  const std::vector<RoundReport>& rounds() const { return rounds_; }  // thinned to at most about 1,000
+  double compute_seconds() const { return compute_seconds_; }         // in this rank's map steps
+
+ private:
+  void all_reduce();
+
+  Objective& objective_;
+  Endpoint& endpoint_;
+  MapReduceOptions options_;
+  Time start_ = 0;
+  double weight_ = 0;
+  std::vector<double> sums_;  // [value, gradient…, tallies…, cancelled, out of time]
+  bool cancelled_ = false, out_of_time_ = false;
+  std::vector<RoundReport> rounds_;
+  std::int64_t keep_every_ = 1;
+  double compute_seconds_ = 0;
+};
+
+}  // namespace muster
