@@ -31,7 +31,7 @@ def big(tmp_path_factory):
 
 @pytest.mark.parametrize("file", ["big.csv", "big.parquet"])
 def test_peak_memory(tmp_path, big, file):
-    process = subprocess.Popen([MUSTER, "train", big / file, "--target", "y", "--storage", "float64", "-q",
+    process = subprocess.Popen([MUSTER, "train", big / file, "--target", "y", "--storage", "float64", "-n", "1", "-q",
                                 "-o", tmp_path / "m.json"])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
