@@ -64,6 +64,7 @@ class Builder {
     const std::size_t d = moments_.columns();
     sigma_.resize(d);
     lambda_.resize(d);
+    scaling_.resize(d);
     for (std::size_t j = 0; j < d; ++j) scale_column(j);
   }
 
@@ -75,6 +76,31 @@ class Builder {
     keep_factor(std::move(c));
     to_user_units(u);
     describe_accuracy(u);
+    evaluate();
+    return std::move(out_);
+  }
+
+  ExactSolution refine(ExactSolution from, std::span<const double> sums) {
+    const std::size_t d = moments_.columns();
+    MUSTER_CHECK(from.wide_factor && sums.size() == 2 * (d + 1), "a solution in double-double and its d + 1 sums");
+    out_ = std::move(from);
+    const DoubleDouble by_intercept = options_.intercept ? DoubleDouble(sums[0], sums[1]) / weight_ : DoubleDouble(0.0);
+    std::vector<DoubleDouble> right(out_.active.size());
+    for (std::size_t i = 0; i < right.size(); ++i) {
+      const std::size_t j = out_.active[i];
+      const DoubleDouble slope = DoubleDouble(sums[2 * j + 2], sums[2 * j + 3]) / weight_ + lambda_[j] * out_.w[j];
+      right[i] = -(scaling_[j] * (slope / sigma_[j] - shift(j) * by_intercept));
+    }
+    const auto step = solve_minimum_norm<DoubleDouble>(*out_.wide_factor, right, out_.equilibration);
+    DoubleDouble intercept = DoubleDouble(out_.intercept) - by_intercept;
+    for (std::size_t i = 0; i < right.size(); ++i) {
+      const std::size_t j = out_.active[i];
+      const DoubleDouble change = scaling_[j] * step[i];  // of u_j
+      if (options_.intercept) intercept -= mean(j + 1) * change / sigma_[j];
+      out_.w[j] = static_cast<double>(DoubleDouble(out_.w[j]) + change / sigma_[j]);
+    }
+    out_.intercept = static_cast<double>(intercept);
+    out_.digits = std::max(out_.digits, std::min(2 * out_.digits, out_.refined_digits));
     evaluate();
     return std::move(out_);
   }
@@ -96,8 +122,11 @@ class Builder {
     }
     sigma_[j] = sqrt(square / weight_);
     lambda_[j] = options_.standardize ? options_.l2 * (square / weight_) : DoubleDouble(options_.l2);
+    scaling_[j] = DoubleDouble(1.0) / sqrt(DoubleDouble(1.0) + lambda_[j] / (sigma_[j] * sigma_[j]));
     out_.active.push_back(j);
   }
+
+  DoubleDouble shift(std::size_t j) const { return moments_.at(0, j + 1) / (weight_ * sigma_[j]); }
 
   // The lower triangle of E A E, row-major; fills equilibration.
   template <class T>
@@ -105,16 +134,14 @@ class Builder {
     const std::vector<std::size_t>& active = out_.active;
     const std::size_t n = active.size();
     std::vector<T> matrix(n * n);
-    scaling_.resize(n);
+    std::vector<DoubleDouble> right(n);
+    for (std::size_t i = 0; i < n; ++i) right[i] = scaling_[active[i]] / sigma_[active[i]];
     out_.equilibration.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
-      const DoubleDouble penalty = lambda_[active[i]] / (sigma_[active[i]] * sigma_[active[i]]);
-      scaling_[i] = DoubleDouble(1.0) / sqrt(DoubleDouble(1.0) + penalty);
-      out_.equilibration[i] = static_cast<double>(scaling_[i]);
-      const DoubleDouble left = scaling_[i] / (sigma_[active[i]] * weight_);
+      const DoubleDouble left = scaling_[active[i]] / (sigma_[active[i]] * weight_);
+      out_.equilibration[i] = static_cast<double>(scaling_[active[i]]);
       for (std::size_t j = 0; j < i; ++j)
-        matrix[i * n + j] =
-            T(narrow<T>(centred(active[i] + 1, active[j] + 1) * left * (scaling_[j] / sigma_[active[j]])));
+        matrix[i * n + j] = narrow<T>(centred(active[i] + 1, active[j] + 1) * left * right[j]);
       matrix[i * n + i] = T(1.0);
     }
     return matrix;
@@ -136,10 +163,10 @@ class Builder {
     std::vector<T> right(n);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t j = out_.active[i];
-      right[i] = narrow<T>(scaling_[i] * centred(j + 1, moments_.target()) / (sigma_[j] * weight_));
+      right[i] = narrow<T>(scaling_[j] * centred(j + 1, moments_.target()) / (sigma_[j] * weight_));
     }
     std::vector<T> u = solve_minimum_norm<T>(c, right, out_.equilibration);
-    for (std::size_t i = 0; i < n; ++i) u[i] *= narrow<T>(scaling_[i]);
+    for (std::size_t i = 0; i < n; ++i) u[i] *= narrow<T>(scaling_[out_.active[i]]);
     return u;
   }
 
@@ -151,9 +178,10 @@ class Builder {
     if constexpr (std::is_same_v<T, double>) {
       out_.factor = std::move(c);
     } else {
-      out_.factor = {c.order, c.rank, std::move(c.pivots), std::vector<double>(c.factor.size())};
+      out_.factor = {c.order, c.rank, c.pivots, std::vector<double>(c.factor.size())};
       std::transform(c.factor.begin(), c.factor.end(), out_.factor.factor.begin(),
                      [](const T& value) { return static_cast<double>(value); });
+      out_.wide_factor = std::move(c);
     }
   }
 
@@ -183,7 +211,7 @@ class Builder {
     out_.condition = std::max(1.0, out_.inverse_norm * norm_of_system());
     double amount = std::sqrt(std::max(0.0, centred(moments_.target(), moments_.target()).high / weight_.high));
     for (double value : size) amount += value;
-    out_.digits = kDigitsOfDouble;
+    out_.digits = out_.refined_digits = kDigitsOfDouble;
     if (!(largest > 0)) return;
     std::vector<double> relative_to(r);
     for (std::size_t k = 0; k < r; ++k)
@@ -191,6 +219,9 @@ class Builder {
     double error = moments_.rounding() * amount * one_norm_of_inverse(relative_to);
     if (options_.intercept) error = std::max(error, moments_.rounding() * amount * intercept_sensitivity());
     out_.digits = std::clamp(-std::log10(error), 0.0, kDigitsOfDouble);
+    const double weakest = *std::max_element(relative_to.begin(), relative_to.end());
+    const double refined = moments_.rounding() * amount * weakest * std::sqrt(std::max(1.0, out_.inverse_norm));
+    out_.refined_digits = std::clamp(-std::log10(refined), 0.0, kDigitsOfDouble);
   }
 
   // |A11⁻¹ D|₁ = |D A11⁻¹|∞ with D = diag(relative_to); D = I where that is empty.
@@ -268,7 +299,7 @@ class Builder {
     for (std::size_t j : out_.active) {
       penalty += lambda_[j] * two_product(out_.w[j], out_.w[j]);
       out_.gradient[j] = static_cast<double>((products[j + 1] / weight_ + lambda_[j] * out_.w[j]) / sigma_[j]);
-      out_.mean_shift[j] = static_cast<double>(moments_.at(0, j + 1) / (weight_ * sigma_[j]));
+      out_.mean_shift[j] = static_cast<double>(shift(j));
     }
     if (options_.intercept) out_.gradient[d] = static_cast<double>(products[0] / weight_);
     for (double g : out_.gradient) square += g * g;
@@ -281,9 +312,8 @@ class Builder {
 
   Moments moments_;
   const ExactOptions& options_;
-  DoubleDouble weight_;                       // S
-  std::vector<DoubleDouble> sigma_, lambda_;  // by column; 0 where it is constant
-  std::vector<DoubleDouble> scaling_;         // E, by active column
+  DoubleDouble weight_;                                 // S
+  std::vector<DoubleDouble> sigma_, lambda_, scaling_;  // by column, scaling_ being E; 0 where it is constant
   ExactSolution out_;
 };
 
@@ -308,6 +338,11 @@ ExactSolution solve_exact(const Statistics& statistics, const ExactOptions& opti
   Builder builder(statistics, options);
   return statistics.precision == Statistics::Precision::double_double ? builder.solve<DoubleDouble>(kPivotDoubleDouble)
                                                                       : builder.solve<double>(kPivotFloat64);
+}
+
+ExactSolution refine_exact(ExactSolution solution, const Statistics& statistics, const ExactOptions& options,
+                           std::span<const double> sums) {
+  return Builder(statistics, options).refine(std::move(solution), sums);
 }
 
 }  // namespace muster

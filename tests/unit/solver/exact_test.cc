@@ -115,6 +115,29 @@ INSTANTIATE_TEST_SUITE_P(Sets, Nist,
                                          "Wampler2", "Wampler3", "Wampler4", "Wampler5"),
                          [](const auto& set) { return set.param; });
 
+// Residuals formed row by row in double-double take out what the statistics' rounding left in.
+TEST(Exact, RefinementReachesTheCorrectlyRoundedSolutionOfFilip) {
+  const nlohmann::json certified = certificate("Filip");
+  const WideRows rows = nist_rows("Filip", certified);
+  const Statistics statistics = statistics_of(rows, true, Precision::double_double);
+  const ExactSolution first = solve_exact(statistics, {});
+  std::vector<DoubleDouble> sums(11);
+  for (const auto& row : rows) {
+    DoubleDouble residual = first.intercept - row[10];
+    for (std::size_t j = 0; j < 10; ++j) residual += row[j] * first.w[j];
+    sums[0] += residual;
+    for (std::size_t j = 0; j < 10; ++j) sums[j + 1] += residual * (row[j] - DoubleDouble(statistics.centre[j]));
+  }
+  std::vector<double> pairs;
+  for (const DoubleDouble& sum : sums) pairs.insert(pairs.end(), {sum.high, sum.low});
+  const ExactSolution refined = refine_exact(first, statistics, {}, pairs);
+  // The solution for the data as rounded to double, in exact rational arithmetic.
+  EXPECT_GE(correct_digits(refined.intercept, -0x1.6edf55d6ec264p+10), 15.5);
+  EXPECT_GE(correct_digits(refined.w[0], -0x1.5a85bf379513ep+11), 15.5);
+  EXPECT_GE(correct_digits(refined.w[1], -0x1.218bdfe689ce8p+11), 15.5);
+  EXPECT_GT(refined.digits, 13);
+}
+
 // Estimated digits decide whether a cheap solution is good enough, so they must not promise what is not there.
 TEST(Exact, EstimatedDigitsOfFloat64StatisticsAreNotTooHigh) {
   for (const std::string set : {"Norris", "Pontius", "Longley", "Wampler1", "Wampler2", "Wampler5", "Filip"}) {
