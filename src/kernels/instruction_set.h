@@ -13,6 +13,8 @@ std::string_view name(InstructionSet set);  // "scalar", "avx2", "avx512"
 
 // Those this machine runs, ascending; never empty.
 std::vector<InstructionSet> available_instruction_sets();
-inline InstructionSet best_instruction_set() { return available_instruction_sets().back(); }
+inline InstructionSet best_instruction_set() {
+  return available_instruction_sets().back();
+}
 
 }  // namespace muster

@@ -1,0 +1,148 @@
+// The loops over rows, compiled for every instruction set, as a table of function pointers per set. There is no global
+// dispatch: callers hold the table of the set they were given.
+//
+// Common to all kernels: arithmetic in float64 whatever the storage, so that float32 and float64 storage of the same
+// values give the same bits; results depend neither on alignment nor on anything outside the arguments; pointers of
+// different arguments do not overlap; no kernel throws or allocates. Sums run in fixed lanes: the same on every machine
+// for one instruction set, different between sets by rounding (except where a comment says "same bits on every set").
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/double_double.h"
+#include "kernels/instruction_set.h"
+
+namespace muster {
+
+// What becomes of a margin m in a pass over rows.
+enum class RowFunction {
+  squared,  // loss ½(m − y)², residual m − y
+  logistic,  // loss log(1 + e^m) − y·m for y in {0, 1}, residual 1/(1 + e^−m) − y; exact to rounding at any margin
+  product,  // no loss; residual m: the pass computes XᵀSXv
+};
+
+// `rows` rows of `cols` values, row-major without padding.
+template <class T>
+struct DenseRows {
+  const T* values;
+  std::size_t rows;
+  std::size_t cols;
+};
+
+// Row i's entries are [row_begin[i], row_begin[i+1]) of columns and values.
+template <class T>
+struct SparseRows {
+  const std::uint64_t* row_begin;
+  const std::uint32_t* columns;
+  const T* values;
+  std::size_t rows;
+  std::size_t cols;
+};
+
+// What stands beside the rows; each pointer is at the first of them.
+struct RowData {
+  const double* targets;  // not read for RowFunction::product
+  const double* weights;  // null: all 1
+  const double* offsets;  // null: all 0
+};
+
+// A linear function of centred rows: margin_i = Σ_j u_j (x_ij − centre_j) + intercept + offset_i.
+struct MarginRequest {
+  RowFunction function;
+  const double* u;
+  const double* centre;
+  double intercept;
+};
+
+// Sums over rows; kernels add to them.
+struct PassSums {
+  double loss = 0;         // Σ s·loss
+  double residual = 0;     // Σ s·residual
+  double wrong_side = 0;   // logistic: number of rows with s > 0 and (2y − 1)·m <= 0
+  double uncertainty = 0;  // logistic: Σ s·p(1 − p)
+};
+
+// Kernels over dense rows stored as T.
+template <class T>
+struct DenseKernels {
+  // The fused pass: margins, then residuals, then gradient_j += Σ_i s_i residual_i (x_ij − centre_j), in tiles of rows
+  // small enough to stay in cache, so that each row comes from memory once.
+  void (*pass)(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient);
+
+  // sums_j += Σ_i s_i (x_ij − centre_j); weights null: all 1.
+  void (*add_centred)(DenseRows<T> rows, const double* weights, const double* centre, double* sums);
+  // sums_j += Σ_i s_i (x_ij − centre_j)².
+  void (*add_centred_squares)(DenseRows<T> rows, const double* weights, const double* centre, double* sums);
+
+  // out[i·stride + j] = factor_i (x_ij − centre_j); factors null: all 1. stride >= cols.
+  void (*centre)(DenseRows<T> rows, const double* factors, const double* centre, double* out, std::size_t stride);
+
+  // minimum_j = min(minimum_j, x_ij), maximum_j likewise, over rows i with select[i] != 0.
+  void (*ranges)(DenseRows<T> rows, const unsigned char* select, double* minimum, double* maximum);
+};
+
+// An array of double-doubles, high parts apart from low ones.
+struct DoubleDoubleArray {
+  double* high;
+  double* low;
+};
+struct DoubleDoubleView {
+  const double* high;
+  const double* low;
+
+  DoubleDoubleView(const double* h, const double* l) : high(h), low(l) {}
+  DoubleDoubleView(DoubleDoubleArray array) : high(array.high), low(array.low) {}  // NOLINT: a view of it
+};
+
+struct KernelTable {
+  InstructionSet set;
+  DenseKernels<double> dense64;
+  DenseKernels<float> dense32;
+
+  // residuals_i = s_i · residual(margins_i, y_i), and their sums, for `count` rows. margins and residuals may be the
+  // same array.
+  void (*residuals)(RowFunction function, const double* margins, std::size_t count, RowData data, double* residuals,
+                    PassSums& sums);
+
+  // out = e^x and log(1 + x), x > −1, within 3 ulp; a value's bits do not depend on where it stands in the array.
+  void (*exp)(const double* x, std::size_t count, double* out);
+  void (*log1p)(const double* x, std::size_t count, double* out);
+
+  // The double-double kernels give the same bits on every set, except dot, whose order of addition is the set's.
+  // Σ_j x_j w_j.
+  DoubleDouble (*dot)(DoubleDoubleView x, const double* w, std::size_t count);
+  // out_j = x_j − centre_j; exact to 2u² relative, and exact where the low parts of x are 0.
+  void (*subtract)(DoubleDoubleView x, const double* centre, std::size_t count, DoubleDoubleArray out);
+  // sums_j += factor · z_j.
+  void (*add_multiple)(DoubleDouble factor, DoubleDoubleView z, std::size_t count, DoubleDoubleArray sums);
+  // sums_j += from_j.
+  void (*add)(DoubleDoubleView from, std::size_t count, DoubleDoubleArray sums);
+  // M += s·z·zᵀ, upper triangle: entry (i, j), i <= j, at i·stride + j. stride is a multiple of 8, z has stride
+  // entries, those past the order being 0. Entries below the diagonal are spoilt.
+  void (*add_outer)(double s, DoubleDoubleView z, std::size_t order, std::size_t stride, DoubleDoubleArray sums);
+
+  template <class T>
+  const DenseKernels<T>& dense() const {
+    if constexpr (sizeof(T) == sizeof(double)) {
+      return dense64;
+    } else {
+      return dense32;
+    }
+  }
+};
+
+// The kernels of a set this program was compiled for. Calling one on a machine without the set is a bug.
+const KernelTable& kernel_table(InstructionSet set);
+
+// Rows of a tile of the fused pass: what keeps its values in a core's second-level cache between the two times they are
+// used. A function of the number of columns alone, because the lanes of the loss depend on it.
+constexpr std::size_t kLargestTile = 64;
+constexpr std::size_t tile_rows(std::size_t cols) {
+  constexpr std::size_t kTileValues = 8 * 1024;  // 64 KiB as float64
+  std::size_t rows = kLargestTile;
+  while (rows > 1 && rows * cols > kTileValues) rows /= 2;
+  return rows;
+}
+
+}  // namespace muster

@@ -1,0 +1,194 @@
+// The scalar twins: each kernel written plainly, one value at a time. They are the instruction set `scalar`, and what
+// the vector kernels are tested against.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/scalar_math.h"
+#include "kernels/tables.h"
+
+namespace muster {
+namespace {
+
+double weight_of(const RowData& data, std::size_t row) {
+  return data.weights ? data.weights[row] : 1.0;
+}
+
+RowData from_row(RowData data, std::size_t row) {
+  return {data.targets ? data.targets + row : nullptr, data.weights ? data.weights + row : nullptr,
+          data.offsets ? data.offsets + row : nullptr};
+}
+
+// σ(−z) and the loss in terms of z = (2y − 1)·m and e = exp(−|z|) <= 1: nothing overflows and nothing cancels.
+double logistic_residual(double m, double y, double weight, PassSums& sums) {
+  const double side = 2 * y - 1;
+  const double z = side * m;
+  const double e = scalar_exp(-std::fabs(z));
+  const double other = 1 / (1 + e);
+  const double wrong = (z >= 0 ? e : 1.0) * other;
+  sums.loss += weight * ((z < 0 ? -z : 0.0) + scalar_log1p(e));
+  sums.uncertainty += weight * (e * other * other);
+  if (weight > 0 && z <= 0) sums.wrong_side += 1;
+  return weight * (-side * wrong);
+}
+
+void residuals(RowFunction function, const double* margins, std::size_t count, RowData data, double* out,
+               PassSums& sums) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const double weight = weight_of(data, i);
+    double r = 0;
+    switch (function) {
+      case RowFunction::squared: {
+        const double difference = margins[i] - data.targets[i];
+        r = weight * difference;
+        sums.loss += 0.5 * (r * difference);
+        break;
+      }
+      case RowFunction::logistic:
+        r = logistic_residual(margins[i], data.targets[i], weight, sums);
+        break;
+      case RowFunction::product:
+        r = weight * margins[i];
+        break;
+    }
+    sums.residual += r;
+    out[i] = r;
+  }
+}
+
+template <class T>
+void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient) {
+  double buffer[kLargestTile];
+  const std::size_t tile = tile_rows(rows.cols);
+  for (std::size_t begin = 0; begin < rows.rows; begin += tile) {
+    const std::size_t count = std::min(tile, rows.rows - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const T* x = rows.values + (begin + i) * rows.cols;
+      double margin = 0;
+      for (std::size_t j = 0; j < rows.cols; ++j) {
+        margin += request.u[j] * (static_cast<double>(x[j]) - request.centre[j]);
+      }
+      buffer[i] = margin + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
+    }
+    residuals(request.function, buffer, count, from_row(data, begin), buffer, sums);
+    for (std::size_t i = 0; i < count; ++i) {
+      const T* x = rows.values + (begin + i) * rows.cols;
+      for (std::size_t j = 0; j < rows.cols; ++j) {
+        gradient[j] += buffer[i] * (static_cast<double>(x[j]) - request.centre[j]);
+      }
+    }
+  }
+}
+
+template <class T>
+void add_centred(DenseRows<T> rows, const double* weights, const double* centre, double* sums) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double weight = weights ? weights[i] : 1.0;
+    for (std::size_t j = 0; j < rows.cols; ++j) {
+      sums[j] += weight * (static_cast<double>(rows.values[i * rows.cols + j]) - centre[j]);
+    }
+  }
+}
+
+template <class T>
+void add_centred_squares(DenseRows<T> rows, const double* weights, const double* centre, double* sums) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double weight = weights ? weights[i] : 1.0;
+    for (std::size_t j = 0; j < rows.cols; ++j) {
+      const double z = static_cast<double>(rows.values[i * rows.cols + j]) - centre[j];
+      sums[j] += weight * z * z;
+    }
+  }
+}
+
+template <class T>
+void centre_rows(DenseRows<T> rows, const double* factors, const double* centre, double* out, std::size_t stride) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double factor = factors ? factors[i] : 1.0;
+    for (std::size_t j = 0; j < rows.cols; ++j) {
+      out[i * stride + j] = factor * (static_cast<double>(rows.values[i * rows.cols + j]) - centre[j]);
+    }
+  }
+}
+
+template <class T>
+void ranges(DenseRows<T> rows, const unsigned char* select, double* minimum, double* maximum) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    if (!select[i]) continue;
+    for (std::size_t j = 0; j < rows.cols; ++j) {
+      const double x = static_cast<double>(rows.values[i * rows.cols + j]);
+      minimum[j] = std::min(minimum[j], x);
+      maximum[j] = std::max(maximum[j], x);
+    }
+  }
+}
+
+void exp_array(const double* x, std::size_t count, double* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = scalar_exp(x[i]);
+}
+
+void log1p_array(const double* x, std::size_t count, double* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = scalar_log1p(x[i]);
+}
+
+DoubleDouble at(DoubleDoubleView array, std::size_t j) {
+  return {array.high[j], array.low[j]};
+}
+
+void put(DoubleDoubleArray array, std::size_t j, DoubleDouble value) {
+  array.high[j] = value.high;
+  array.low[j] = value.low;
+}
+
+DoubleDouble dot(DoubleDoubleView x, const double* w, std::size_t count) {
+  DoubleDouble sum;
+  for (std::size_t j = 0; j < count; ++j) sum += at(x, j) * w[j];
+  return sum;
+}
+
+void subtract(DoubleDoubleView x, const double* centre, std::size_t count, DoubleDoubleArray out) {
+  for (std::size_t j = 0; j < count; ++j) {
+    const DoubleDouble s = two_sum(x.high[j], -centre[j]);
+    put(out, j, quick_two_sum(s.high, x.low[j] + s.low));
+  }
+}
+
+void add_multiple(DoubleDouble factor, DoubleDoubleView z, std::size_t count, DoubleDoubleArray sums) {
+  for (std::size_t j = 0; j < count; ++j) put(sums, j, at(sums, j) + factor * at(z, j));
+}
+
+void add(DoubleDoubleView from, std::size_t count, DoubleDoubleArray sums) {
+  for (std::size_t j = 0; j < count; ++j) put(sums, j, at(sums, j) + at(from, j));
+}
+
+void add_outer(double s, DoubleDoubleView z, std::size_t order, std::size_t stride, DoubleDoubleArray sums) {
+  for (std::size_t i = 0; i < order; ++i) {
+    const DoubleDouble factor = at(z, i) * s;
+    const std::size_t row = i * stride + i;
+    add_multiple(factor, {z.high + i, z.low + i}, order - i, {sums.high + row, sums.low + row});
+  }
+}
+
+template <class T>
+constexpr DenseKernels<T> dense_kernels() {
+  return {pass<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+}
+
+constexpr KernelTable kTable{InstructionSet::scalar,
+                             dense_kernels<double>(),
+                             dense_kernels<float>(),
+                             residuals,
+                             exp_array,
+                             log1p_array,
+                             dot,
+                             subtract,
+                             add_multiple,
+                             add,
+                             add_outer};
+
+}  // namespace
+
+const KernelTable& scalar_kernel_table() {
+  return kTable;
+}
+
+}  // namespace muster

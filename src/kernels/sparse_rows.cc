@@ -1,0 +1,101 @@
+#include "kernels/sparse_rows.h"
+
+#include <algorithm>
+
+namespace muster {
+namespace {
+
+// Rows of a tile: few, so that their entries stay in cache between margin and gradient.
+constexpr std::size_t kTile = 16;
+
+template <class T>
+double margin(SparseRows<T> rows, std::size_t row, const double* u) {
+  double lanes[4] = {0, 0, 0, 0};  // four chains of additions, so that one does not wait for the other
+  std::size_t k = rows.row_begin[row];
+  const std::size_t end = rows.row_begin[row + 1];
+  for (; k + 4 <= end; k += 4) {
+    for (std::size_t lane = 0; lane < 4; ++lane) {
+      lanes[lane] += u[rows.columns[k + lane]] * static_cast<double>(rows.values[k + lane]);
+    }
+  }
+  for (std::size_t lane = 0; k < end; ++k, ++lane)
+    lanes[lane] += u[rows.columns[k]] * static_cast<double>(rows.values[k]);
+  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+}  // namespace
+
+template <class T>
+void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
+                 double intercept, PassSums& sums, double* gradient) {
+  double buffer[kTile];
+  for (std::size_t begin = 0; begin < rows.rows; begin += kTile) {
+    const std::size_t count = std::min(kTile, rows.rows - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      buffer[i] = margin(rows, begin + i, u) + intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
+    }
+    const RowData tile_data{data.targets ? data.targets + begin : nullptr,
+                            data.weights ? data.weights + begin : nullptr, nullptr};
+    table.residuals(function, buffer, count, tile_data, buffer, sums);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t end = rows.row_begin[begin + i + 1];
+      for (std::size_t k = rows.row_begin[begin + i]; k < end; ++k) {
+        gradient[rows.columns[k]] += buffer[i] * static_cast<double>(rows.values[k]);
+      }
+    }
+  }
+}
+
+template <class T>
+void sparse_add_centred(SparseRows<T> rows, const double* weights, const double* centre, int power, double* sums,
+                        double* present) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double weight = weights ? weights[i] : 1.0;
+    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
+      const std::size_t j = rows.columns[k];
+      const double z = static_cast<double>(rows.values[k]) - centre[j];
+      sums[j] += power == 2 ? weight * z * z : weight * z;
+      present[j] += weight;
+    }
+  }
+}
+
+template <class T>
+void sparse_ranges(SparseRows<T> rows, const unsigned char* select, double* minimum, double* maximum, double* count) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    if (!select[i]) continue;
+    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
+      const std::size_t j = rows.columns[k];
+      const double x = static_cast<double>(rows.values[k]);
+      minimum[j] = std::min(minimum[j], x);
+      maximum[j] = std::max(maximum[j], x);
+      count[j] += 1;
+    }
+  }
+}
+
+template <class T>
+void sparse_centre(SparseRows<T> rows, const double* factors, const double* centre, double* out, std::size_t stride) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double factor = factors ? factors[i] : 1.0;
+    double* row = out + i * stride;
+    for (std::size_t j = 0; j < rows.cols; ++j) row[j] = factor * -centre[j];
+    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
+      const std::size_t j = rows.columns[k];
+      row[j] = factor * (static_cast<double>(rows.values[k]) - centre[j]);
+    }
+  }
+}
+
+template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFunction, const double*, double,
+                          PassSums&, double*);
+template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double, PassSums&,
+                          double*);
+template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
+template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
+template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);
+template void sparse_ranges(SparseRows<float>, const unsigned char*, double*, double*, double*);
+template void sparse_centre(SparseRows<double>, const double*, const double*, double*, std::size_t);
+template void sparse_centre(SparseRows<float>, const double*, const double*, double*, std::size_t);
+
+}  // namespace muster

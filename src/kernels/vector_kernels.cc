@@ -1,0 +1,65 @@
+// The vector kernels, compiled once for each instruction set with vectors. The static target is Highway's one-lane
+// fallback whatever the compiler's flags: `scalar` is the twin in scalar_kernels.cc, so that pass compiles nothing.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/vector_kernels.cc"
+#ifndef HWY_BASELINE_TARGETS
+#define HWY_BASELINE_TARGETS HWY_SCALAR
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+#include "kernels/tables.h"
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#include "kernels/dense-inl.h"
+#include "kernels/double_double-inl.h"
+#include "kernels/loss-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace muster {
+namespace HWY_NAMESPACE {
+
+template <class T>
+constexpr DenseKernels<T> dense_kernels() {
+  return {pass<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+}
+
+constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : InstructionSet::avx512,
+                             dense_kernels<double>(),
+                             dense_kernels<float>(),
+                             residuals,
+                             exp_array,
+                             log1p_array,
+                             dot,
+                             subtract,
+                             add_multiple,
+                             add,
+                             add_outer};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace muster
+HWY_AFTER_NAMESPACE();
+#endif
+
+#if HWY_ONCE
+namespace muster {
+
+const KernelTable* avx2_kernel_table() {
+#if HWY_TARGETS & HWY_AVX2
+  return &N_AVX2::kTable;
+#else
+  return nullptr;
+#endif
+}
+
+const KernelTable* avx512_kernel_table() {
+#if HWY_TARGETS & HWY_AVX3
+  return &N_AVX3::kTable;
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace muster
+#endif

@@ -1,0 +1,162 @@
+// One pass over the rows for f's data part and its gradient, and one for a product with its curvature bound.
+//
+//     m_i = Σ_j u_j (x_ij − c_j) + b + o_i,  u_j = v_j / scale_j        ∂f/∂v_j = Σ_i s_i loss'(m_i) (x_ij − c_j) /
+//     scale_j
+//
+// so that the rows are read as stored and the change of variables costs two operations a column.
+#include <cmath>
+
+#include "base/check.h"
+#include "kernels/sparse_rows.h"
+#include "objective/linear_rows.h"
+#include "objective/row_blocks.h"
+
+namespace muster {
+namespace {
+
+// What precedes the gradient in an accumulator.
+constexpr std::size_t kScalars = 4;
+
+// One fused pass over all rows.
+struct Pass {
+  const Shard& shard;
+  Executor& executor;
+  const KernelTable& table;
+  RowFunction function;
+  std::span<const double> u;       // by column
+  std::span<const double> centre;  // by column
+  double intercept;
+  bool with_offsets;
+
+  // PassSums in order of declaration, then the gradient with respect to u.
+  Sums all_blocks() const {
+    const std::size_t length = kScalars + shard.cols();
+    const RowBlocks blocks{shard.rows(), rows_per_block(shard)};
+    const bool sparse = std::holds_alternative<SparseMatrix>(shard.matrix);
+    const double shift = sparse ? static_cast<double>(DoubleDouble(intercept) - dot(u, centre)) : intercept;
+    Sums total = sum_blocks(
+        executor, blocks.count(), [length] { return Sums(length); },
+        [&](std::size_t block, int, Sums& sums) { add_block(blocks.range(block), shift, sums); });
+    if (sparse) {
+      const double residual = total.values[1];
+      for (std::size_t j = 0; j < u.size(); ++j) {
+        total.values[kScalars + j] = std::fma(-centre[j], residual, total.values[kScalars + j]);
+      }
+    }
+    return total;
+  }
+
+ private:
+  static DoubleDouble dot(std::span<const double> a, std::span<const double> b) {
+    DoubleDouble sum;
+    for (std::size_t j = 0; j < a.size(); ++j) sum += two_product(a[j], b[j]);
+    return sum;
+  }
+
+  void add_block(RowRange range, double shift, Sums& sums) const {
+    RowData data = row_data(shard, range.begin);
+    if (!with_offsets) data.offsets = nullptr;
+    PassSums scalars;
+    double* gradient = sums.values.data() + kScalars;
+    visit_rows(shard, range, [&](auto rows) { run(rows, data, shift, scalars, gradient); });
+    const double parts[kScalars] = {scalars.loss, scalars.residual, scalars.wrong_side, scalars.uncertainty};
+    std::copy_n(parts, kScalars, sums.values.begin());
+  }
+
+  template <class T>
+  void run(DenseRows<T> rows, RowData data, double shift, PassSums& scalars, double* gradient) const {
+    table.dense<T>().pass(rows, data, {function, u.data(), centre.data(), shift}, scalars, gradient);
+  }
+  template <class T>
+  void run(SparseRows<T> rows, RowData data, double shift, PassSums& scalars, double* gradient) const {
+    sparse_pass(table, rows, data, function, u.data(), shift, scalars, gradient);
+  }
+};
+
+double sum_of_weights(const Shard& shard) {
+  if (shard.weights.empty()) return static_cast<double>(shard.rows());
+  DoubleDouble sum;
+  for (double weight : shard.weights) sum += weight;
+  return static_cast<double>(sum);
+}
+
+// v_j / scale_j, or 0 for a constant column.
+std::vector<double> unscale(std::span<const double> v, std::span<const double> scale) {
+  std::vector<double> u(scale.size());
+  for (std::size_t j = 0; j < u.size(); ++j) u[j] = scale[j] == 0 ? 0.0 : v[j] / scale[j];
+  return u;
+}
+
+}  // namespace
+
+LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept)
+    : rows_(rows), loss_(loss), scaling_(std::move(scaling)), intercept_(intercept) {
+  const std::size_t columns = rows.columns();
+  MUSTER_CHECK(scaling_.centre.size() == columns && scaling_.scale.size() == columns, "a scaling of every column");
+  MUSTER_CHECK(rows.shard().targets.size() == rows.rows(), "training needs targets");
+  weight_ = sum_of_weights(rows.shard());
+}
+
+std::size_t LinearObjective::dimension() const {
+  return rows_.columns() + (intercept_ ? 1 : 0);
+}
+std::size_t LinearObjective::rows() const {
+  return rows_.rows();
+}
+double LinearObjective::weight() const {
+  return weight_;
+}
+std::size_t LinearObjective::tallies() const {
+  return loss_ == Loss::logistic ? 2 : 0;
+}
+
+Work LinearObjective::value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
+                                         std::span<double> tallies_out) {
+  const std::size_t columns = rows_.columns();
+  MUSTER_CHECK(v.size() == dimension() && gradient.size() == dimension(), "a vector of the objective's dimension");
+  MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
+  const std::vector<double> u = unscale(v.first(columns), scaling_.scale);
+  const RowFunction function = loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic;
+  const Pass pass{rows_.shard_,
+                  rows_.executor_,
+                  kernel_table(rows_.instruction_set_),
+                  function,
+                  u,
+                  scaling_.centre,
+                  intercept_ ? v[columns] : 0.0,
+                  true};
+  const Sums sums = pass.all_blocks();
+  value = sums.values[0];
+  const std::span<const double> by_u(sums.values.data() + kScalars, columns);
+  const std::vector<double> by_v = unscale(by_u, scaling_.scale);
+  std::copy(by_v.begin(), by_v.end(), gradient.begin());
+  if (intercept_) gradient[columns] = sums.values[1];
+  if (loss_ == Loss::logistic) {
+    tallies_out[0] = sums.values[2];
+    tallies_out[1] = sums.values[3];
+  }
+  return work_of_reading(rows_.shard_, 6);
+}
+
+Work LinearObjective::curvature_product(std::span<const double> v, std::span<double> product) {
+  const std::size_t columns = rows_.columns();
+  MUSTER_CHECK(v.size() == dimension() && product.size() == dimension(), "a vector of the objective's dimension");
+  const std::vector<double> u = unscale(v.first(columns), scaling_.scale);
+  const Pass pass{rows_.shard_,
+                  rows_.executor_,
+                  kernel_table(rows_.instruction_set_),
+                  RowFunction::product,
+                  u,
+                  scaling_.centre,
+                  intercept_ ? v[columns] : 0.0,
+                  false};
+  const Sums sums = pass.all_blocks();
+  const double bound = loss_ == Loss::logistic ? 0.25 : 1.0;  // the largest loss''
+  const std::span<const double> by_u(sums.values.data() + kScalars, columns);
+  const std::vector<double> by_v = unscale(by_u, scaling_.scale);
+  for (std::size_t j = 0; j < columns; ++j) product[j] = bound * by_v[j];
+  if (intercept_) product[columns] = bound * sums.values[1];
+  return work_of_reading(rows_.shard_, 6);
+}
+
+}  // namespace muster

@@ -1,0 +1,204 @@
+#include "objective/linear_rows.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "kernels/sparse_rows.h"
+#include "objective/row_blocks.h"
+
+namespace muster {
+namespace {
+
+// Σ s (t − c), or of its square, over a block, and Σ s.
+void add_targets(const RowData& data, std::size_t rows, double centre, int power, double& weight, double& sum) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double s = weight_of(data, i);
+    const double z = data.targets[i] - offset_of(data, i) - centre;
+    weight += s;
+    sum += power == 2 ? s * z * z : s * z;
+  }
+}
+
+// Rows with the given target and a positive weight.
+std::vector<unsigned char> select_class(const RowData& data, std::size_t rows, double target) {
+  std::vector<unsigned char> select(rows);
+  for (std::size_t i = 0; i < rows; ++i) select[i] = data.targets[i] == target && weight_of(data, i) > 0;
+  return select;
+}
+
+// Smallest values, then largest, for each of two classes.
+struct Ranges {
+  AlignedVector<double> minimum[2], maximum[2];
+
+  explicit Ranges(std::size_t cols) {
+    for (int label : {0, 1}) {
+      minimum[label].resize(cols);
+      maximum[label].resize(cols);
+    }
+  }
+  void clear() {
+    for (int label : {0, 1}) {
+      std::fill(minimum[label].begin(), minimum[label].end(), std::numeric_limits<double>::infinity());
+      std::fill(maximum[label].begin(), maximum[label].end(), -std::numeric_limits<double>::infinity());
+    }
+  }
+  void merge(const Ranges& from) {
+    for (int label : {0, 1}) {
+      for (std::size_t j = 0; j < minimum[label].size(); ++j) {
+        minimum[label][j] = std::min(minimum[label][j], from.minimum[label][j]);
+        maximum[label][j] = std::max(maximum[label][j], from.maximum[label][j]);
+      }
+    }
+  }
+};
+
+template <class T>
+void add_ranges(const KernelTable& table, DenseRows<T> rows, const unsigned char* select, double* minimum,
+                double* maximum) {
+  table.dense<T>().ranges(rows, select, minimum, maximum);
+}
+
+// A row without an entry in a column has a zero there.
+template <class T>
+void add_ranges(const KernelTable&, SparseRows<T> rows, const unsigned char* select, double* minimum, double* maximum) {
+  std::vector<double> count(rows.cols, 0.0);
+  sparse_ranges(rows, select, minimum, maximum, count.data());
+  const auto selected = static_cast<double>(std::count(select, select + rows.rows, 1));
+  for (std::size_t j = 0; j < rows.cols; ++j) {
+    if (count[j] == selected) continue;
+    minimum[j] = std::min(minimum[j], 0.0);
+    maximum[j] = std::max(maximum[j], 0.0);
+  }
+}
+
+struct PowerSums {
+  const Shard& shard;
+  Executor& executor;
+  const KernelTable& table;
+  std::span<const double> centre;
+  int power;
+
+  // [S, sums of columns, sum of targets], and for sparse rows Σ s over the rows that have the column.
+  Sums all_blocks() const {
+    const std::size_t cols = shard.cols();
+    const bool sparse = std::holds_alternative<SparseMatrix>(shard.matrix);
+    const std::size_t length = cols + 2 + (sparse ? cols : 0);
+    const RowBlocks blocks{shard.rows(), rows_per_block(shard)};
+    return sum_blocks(
+        executor, blocks.count(), [length] { return Sums(length); },
+        [&](std::size_t block, int, Sums& sums) { add_block(blocks.range(block), sums); });
+  }
+
+ private:
+  void add_block(RowRange range, Sums& sums) const {
+    const std::size_t cols = shard.cols();
+    const RowData data = row_data(shard, range.begin);
+    double* values = sums.values.data();
+    add_targets(data, range.size(), centre[cols], power, values[0], values[cols + 1]);
+    visit_rows(shard, range, [&](auto rows) { add_rows(rows, data.weights, values + 1, values + cols + 2); });
+  }
+
+  template <class T>
+  void add_rows(DenseRows<T> rows, const double* weights, double* columns, double*) const {
+    const DenseKernels<T>& kernels = table.dense<T>();
+    (power == 2 ? kernels.add_centred_squares : kernels.add_centred)(rows, weights, centre.data(), columns);
+  }
+  template <class T>
+  void add_rows(SparseRows<T> rows, const double* weights, double* columns, double* present) const {
+    sparse_add_centred(rows, weights, centre.data(), power, columns, present);
+  }
+};
+
+Work power_sums(const PowerSums& request, std::span<double> sums) {
+  const std::size_t cols = request.shard.cols();
+  MUSTER_CHECK(request.centre.size() == cols + 1 && sums.size() == cols + 2, "one centre a column and the target");
+  MUSTER_CHECK(request.shard.targets.size() == request.shard.rows(), "training needs targets");
+  const Sums total = request.all_blocks();
+  std::copy_n(total.values.begin(), cols + 2, sums.begin());
+  if (std::holds_alternative<SparseMatrix>(request.shard.matrix)) {
+    for (std::size_t j = 0; j < cols; ++j) {
+      const double absent = total.values[0] - total.values[cols + 2 + j];
+      const double zero = -request.centre[j];
+      sums[1 + j] += absent * (request.power == 2 ? zero * zero : zero);
+    }
+  }
+  return work_of_reading(request.shard, request.power == 2 ? 4 : 3);
+}
+
+}  // namespace
+
+Work work_of_reading(const Shard& shard, double flops_per_value) {
+  Work work;
+  double stored = 0;
+  if (const auto* dense = std::get_if<DenseMatrix>(&shard.matrix)) {
+    stored = static_cast<double>(dense->rows) * static_cast<double>(dense->cols);
+  } else {
+    const auto& sparse = std::get<SparseMatrix>(shard.matrix);
+    stored = static_cast<double>(entries_of(sparse));
+    work.bytes += stored * sizeof(std::uint32_t) + static_cast<double>(sparse.rows) * sizeof(std::uint64_t);
+  }
+  const double width = std::visit(
+      [](const auto& matrix) {
+        return std::visit([](const auto& values) { return static_cast<double>(sizeof(values[0])); }, matrix.values);
+      },
+      shard.matrix);
+  const std::size_t beside = shard.targets.size() + shard.weights.size() + shard.offsets.size();
+  work.bytes += stored * width + static_cast<double>(beside) * sizeof(double);
+  work.flops = stored * flops_per_value;
+  return work;
+}
+
+LinearRows::LinearRows(const Shard& shard, Executor& executor, InstructionSet instruction_set)
+    : shard_(shard), executor_(executor), instruction_set_(instruction_set) {
+  const std::size_t rows = shard.rows();
+  MUSTER_CHECK(shard.targets.empty() || shard.targets.size() == rows, "one target a row");
+  MUSTER_CHECK(shard.weights.empty() || shard.weights.size() == rows, "one weight a row");
+  MUSTER_CHECK(shard.offsets.empty() || shard.offsets.size() == rows, "one offset a row");
+}
+
+std::size_t LinearRows::rows() const {
+  return shard_.rows();
+}
+std::size_t LinearRows::columns() const {
+  return shard_.cols();
+}
+const Shard& LinearRows::shard() const {
+  return shard_;
+}
+
+Work LinearRows::centred_sums(std::span<const double> centre, std::span<double> sums) {
+  return power_sums({shard_, executor_, kernel_table(instruction_set_), centre, 1}, sums);
+}
+
+Work LinearRows::centred_squares(std::span<const double> centre, std::span<double> sums) {
+  return power_sums({shard_, executor_, kernel_table(instruction_set_), centre, 2}, sums);
+}
+
+Work LinearRows::ranges_by_class(std::span<double> ranges) {
+  const std::size_t cols = columns();
+  MUSTER_CHECK(ranges.size() == 4 * cols, "four arrays of ranges");
+  MUSTER_CHECK(shard_.targets.size() == rows(), "training needs targets");
+  const KernelTable& table = kernel_table(instruction_set_);
+  const RowBlocks blocks{rows(), rows_per_block(shard_)};
+  const Ranges total = sum_blocks(
+      executor_, blocks.count(), [cols] { return Ranges(cols); },
+      [&](std::size_t block, int, Ranges& sums) {
+        const RowRange range = blocks.range(block);
+        for (int label : {0, 1}) {
+          const auto select = select_class(row_data(shard_, range.begin), range.size(), label);
+          visit_rows(shard_, range, [&](auto rows) {
+            add_ranges(table, rows, select.data(), sums.minimum[label].data(), sums.maximum[label].data());
+          });
+        }
+      });
+  for (std::size_t j = 0; j < cols; ++j) {
+    for (std::size_t label : {0, 1}) {
+      ranges[2 * label * cols + j] = total.minimum[label][j];
+      ranges[(2 * label + 1) * cols + j] = -total.maximum[label][j];
+    }
+  }
+  return work_of_reading(shard_, 2);
+}
+
+}  // namespace muster

@@ -1,0 +1,124 @@
+// How a shard's rows are cut into blocks and shown to kernels, and the accumulators of sums over blocks.
+//
+// A block's rows are a function of the shape alone (columns, and for sparse data the average number of entries of a
+// row), never of threads or memory: the sums' bits depend on it.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "base/aligned.h"
+#include "base/block_tree.h"
+#include "base/double_double.h"
+#include "data/shard.h"
+#include "kernels/kernel_table.h"
+#include "muster/objective.h"
+
+namespace muster {
+
+// Values of a block of rows: some 64 Ki, a few tens of microseconds, so that handing out blocks costs nothing.
+inline constexpr std::size_t kBlockValues = 64 * 1024;
+inline constexpr std::size_t kSmallestBlock = 256;
+inline constexpr std::size_t kLargestBlock = 8192;  // of dense rows: they are added in a chain, blocks in a tree
+
+inline std::size_t entries_of(const SparseMatrix& matrix) {
+  return matrix.columns.size();
+}
+
+// Rows of a block for sums of length cols. Sparse: besides, at least two entries a column, so that clearing and adding
+// an accumulator of that length stays cheaper than the rows.
+inline std::size_t rows_per_block(const Shard& shard) {
+  const std::size_t cols = std::max<std::size_t>(shard.cols(), 1);
+  std::size_t rows = std::min(kBlockValues / cols, kLargestBlock);
+  if (const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) {
+    const std::size_t per_row = std::max<std::size_t>(entries_of(*sparse) / std::max<std::size_t>(sparse->rows, 1), 1);
+    rows = std::max(kBlockValues, 2 * cols) / per_row;
+  }
+  return std::bit_floor(std::max(rows, kSmallestBlock));
+}
+
+struct RowRange {
+  std::size_t begin, end;
+  std::size_t size() const { return end - begin; }
+};
+
+struct RowBlocks {
+  std::size_t rows, per_block;
+
+  std::size_t count() const { return (rows + per_block - 1) / per_block; }
+  RowRange range(std::size_t block) const { return {block * per_block, std::min(rows, (block + 1) * per_block)}; }
+};
+
+// Calls visit(DenseRows<T>) or visit(SparseRows<T>) with the rows of the range, T being the storage.
+template <class Visit>
+decltype(auto) visit_rows(const Shard& shard, RowRange range, Visit&& visit) {
+  return std::visit(
+      [&](const auto& matrix) -> decltype(auto) {
+        return std::visit(
+            [&](const auto& values) -> decltype(auto) {
+              using T = typename std::remove_cvref_t<decltype(values)>::value_type;
+              if constexpr (std::is_same_v<std::remove_cvref_t<decltype(matrix)>, DenseMatrix>) {
+                return visit(DenseRows<T>{values.data() + range.begin * matrix.cols, range.size(), matrix.cols});
+              } else {
+                return visit(SparseRows<T>{matrix.row_begin.data() + range.begin, matrix.columns.data(), values.data(),
+                                           range.size(), matrix.cols});
+              }
+            },
+            matrix.values);
+      },
+      shard.matrix);
+}
+
+inline RowData row_data(const Shard& shard, std::size_t row) {
+  return {shard.targets.empty() ? nullptr : shard.targets.data() + row,
+          shard.weights.empty() ? nullptr : shard.weights.data() + row,
+          shard.offsets.empty() ? nullptr : shard.offsets.data() + row};
+}
+
+inline double weight_of(const RowData& data, std::size_t row) {
+  return data.weights ? data.weights[row] : 1.0;
+}
+inline double offset_of(const RowData& data, std::size_t row) {
+  return data.offsets ? data.offsets[row] : 0.0;
+}
+
+// Reading every row once, with what stands beside it, at flops_per_value for each stored value.
+Work work_of_reading(const Shard& shard, double flops_per_value);
+
+// A vector of float64 sums.
+struct Sums {
+  AlignedVector<double> values;
+
+  explicit Sums(std::size_t size) : values(size, 0.0) {}
+  void clear() { std::fill(values.begin(), values.end(), 0.0); }
+  void merge(const Sums& from) {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += from.values[i];
+  }
+};
+
+// A vector of double-double sums.
+struct DoubleDoubleSums {
+  const KernelTable* table;
+  AlignedVector<double> high, low;
+
+  DoubleDoubleSums(const KernelTable& kernels, std::size_t size) : table(&kernels), high(size, 0.0), low(size, 0.0) {}
+  std::size_t size() const { return high.size(); }
+  DoubleDoubleArray array(std::size_t from = 0) { return {high.data() + from, low.data() + from}; }
+  DoubleDouble at(std::size_t i) const { return {high[i], low[i]}; }
+  void put(std::size_t i, DoubleDouble value) {
+    high[i] = value.high;
+    low[i] = value.low;
+  }
+  void add(std::size_t i, DoubleDouble value) { put(i, at(i) + value); }
+  void clear() {
+    std::fill(high.begin(), high.end(), 0.0);
+    std::fill(low.begin(), low.end(), 0.0);
+  }
+  void merge(const DoubleDoubleSums& from) { table->add({from.high.data(), from.low.data()}, size(), array()); }
+};
+
+}  // namespace muster

@@ -1,0 +1,103 @@
+#include <cblas.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/check.h"
+#include "kernels/sparse_rows.h"
+#include "objective/row_blocks.h"
+#include "objective/statistics.h"
+
+namespace muster {
+namespace {
+
+// Rows of a panel: it and the product stay in cache for moderate orders.
+constexpr std::size_t kPanelRows = 256;
+
+struct Scratch {
+  AlignedVector<double> panel;    // kPanelRows × p, the rows [1, x − c, t − c] times √s
+  AlignedVector<double> product;  // p × p, upper triangle
+  AlignedVector<double> factors;  // √s
+};
+
+struct Panels {
+  const Shard& shard;
+  const KernelTable& table;
+  const Statistics& statistics;
+
+  void add_block(RowRange range, Scratch& scratch, Sums& sums) const {
+    const std::size_t p = statistics.order();
+    scratch.panel.resize(kPanelRows * p);
+    scratch.product.resize(p * p);
+    double weight = 0;
+    for (std::size_t begin = range.begin; begin < range.end; begin += kPanelRows) {
+      const RowRange rows{begin, std::min(range.end, begin + kPanelRows)};
+      weight += fill(rows, scratch);
+      const double keep = begin == range.begin ? 0.0 : 1.0;
+      cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, static_cast<int>(p), static_cast<int>(rows.size()), 1.0,
+                  scratch.panel.data(), static_cast<int>(p), keep, scratch.product.data(), static_cast<int>(p));
+    }
+    scratch.product[0] = weight;  // exact, where squares of √s are not
+    double* out = sums.values.data();
+    for (std::size_t i = 0; i < p; ++i) {
+      for (std::size_t j = i; j < p; ++j) *out++ = scratch.product[i * p + j];
+    }
+  }
+
+ private:
+  // Writes the panel of a range of rows, and returns their weight.
+  double fill(RowRange range, Scratch& scratch) const {
+    const std::size_t p = statistics.order();
+    const RowData data = row_data(shard, range.begin);
+    const double* factors = nullptr;
+    double weight = static_cast<double>(range.size());
+    if (data.weights) {
+      scratch.factors.resize(range.size());
+      weight = 0;
+      for (std::size_t i = 0; i < range.size(); ++i) {
+        weight += data.weights[i];
+        scratch.factors[i] = std::sqrt(data.weights[i]);
+      }
+      factors = scratch.factors.data();
+    }
+    visit_rows(shard, range, [&](auto rows) { centre(rows, factors, scratch.panel.data() + 1, p); });
+    for (std::size_t i = 0; i < range.size(); ++i) {
+      const double factor = factors ? factors[i] : 1.0;
+      const double target = data.targets[i] - offset_of(data, i) - statistics.centre[p - 2];
+      scratch.panel[i * p] = factor;
+      scratch.panel[i * p + p - 1] = factor * target;
+    }
+    return weight;
+  }
+
+  template <class T>
+  void centre(DenseRows<T> rows, const double* factors, double* out, std::size_t stride) const {
+    table.dense<T>().centre(rows, factors, statistics.centre.data(), out, stride);
+  }
+  template <class T>
+  void centre(SparseRows<T> rows, const double* factors, double* out, std::size_t stride) const {
+    sparse_centre(rows, factors, statistics.centre.data(), out, stride);
+  }
+};
+
+}  // namespace
+
+Work accumulate_panels(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics) {
+  const auto p = static_cast<double>(statistics.order());
+  MUSTER_CHECK(p * p < 2147483648.0, "more columns than BLAS can index");
+  const Panels panels{shard, table, statistics};
+  std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()));
+  const RowBlocks blocks{shard.rows(), rows_for(16e9, p * p, kPanelRows, 4096)};
+  const std::size_t entries = statistics.entries();
+  const Sums total = sum_blocks(
+      executor, blocks.count(), [entries] { return Sums(entries); },
+      [&](std::size_t block, int thread, Sums& sums) {
+        panels.add_block(blocks.range(block), scratch[static_cast<std::size_t>(thread)], sums);
+      });
+  std::copy(total.values.begin(), total.values.end(), statistics.sums.begin());
+  Work work = work_of_reading(shard, 2);
+  work.flops += static_cast<double>(shard.rows()) * p * p;
+  return work;
+}
+
+}  // namespace muster
