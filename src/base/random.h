@@ -11,7 +11,17 @@
 namespace muster {
 
 // What a stream is for, so that two uses of one seed never share numbers.
-enum class RandomPurpose : std::uint32_t { start_vector = 1 };
+enum class RandomPurpose : std::uint32_t {
+  start_vector = 1,
+  // the simulated cluster
+  node_factor = 16,
+  round_factor,
+  jitter,
+  message_loss,
+  node_death,
+  pause_gap,
+  pause_length,
+};
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;
 
