@@ -1,0 +1,107 @@
+#include "cluster/outcome.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "cluster/group_endpoint.h"
+#include "muster/error.h"
+
+namespace muster {
+
+namespace {
+
+struct Fixed {
+  std::int64_t engine_collectives;
+  std::int32_t culprit;
+  Ending ending;
+};
+
+bool is_shared(Ending ending) {
+  return ending == Ending::input_error || ending == Ending::cancelled;
+}
+
+}  // namespace
+
+Buffer encode(const Outcome& outcome) {
+  Fixed fixed{};
+  fixed.engine_collectives = outcome.engine_collectives;
+  fixed.culprit = outcome.culprit;
+  fixed.ending = outcome.ending;
+  Buffer payload(sizeof(Fixed) + outcome.sentence.size());
+  std::memcpy(payload.data(), &fixed, sizeof(Fixed));
+  std::memcpy(payload.data() + sizeof(Fixed), outcome.sentence.data(), outcome.sentence.size());
+  return payload;
+}
+
+Outcome decode_outcome(const Buffer& payload) {
+  Fixed fixed{};
+  std::memcpy(&fixed, payload.data(), sizeof(Fixed));
+  return {fixed.ending, fixed.culprit, std::string(payload.text().substr(sizeof(Fixed))), fixed.engine_collectives};
+}
+
+std::string rank_on_host(int rank, const std::string& host) {
+  return fmt::format("rank {} on {}", rank, host);
+}
+
+Verdict judge(const std::vector<std::optional<Outcome>>& outcomes, const std::function<std::string(int)>& host) {
+  Verdict shared;
+  const Outcome* derived = nullptr;
+  const Outcome* silent = nullptr;
+  for (int r = 0; r < static_cast<int>(outcomes.size()); ++r) {
+    const std::optional<Outcome>& outcome = outcomes[static_cast<std::size_t>(r)];
+    if (!outcome || outcome->ending == Ending::ok) continue;
+    if (outcome->ending == Ending::failed) {
+      return {Ending::failed, r, fmt::format("{}: {}", rank_on_host(r, host(r)), outcome->sentence)};
+    }
+    if (outcome->ending == Ending::silent && silent == nullptr) silent = &*outcome;
+    if (outcome->ending == Ending::peer_lost && derived == nullptr) derived = &*outcome;
+    // An input error says more than that the others were interrupted because of it.
+    if (is_shared(outcome->ending) && (shared.ending == Ending::ok || (shared.ending == Ending::cancelled &&
+                                                                       outcome->ending == Ending::input_error))) {
+      shared = {outcome->ending, r, outcome->sentence};
+    }
+  }
+  if (silent != nullptr) return {Ending::silent, silent->culprit, silent->sentence};
+  if (derived != nullptr) return {Ending::peer_lost, derived->culprit, derived->sentence};
+  return shared;
+}
+
+void raise(const Verdict& verdict) {
+  switch (verdict.ending) {
+    case Ending::ok:
+      return;
+    case Ending::input_error:
+      throw InputError(verdict.sentence);
+    case Ending::cancelled:
+      throw Cancelled(verdict.sentence);
+    case Ending::failed:
+      throw ClusterError(verdict.sentence);
+    case Ending::peer_lost:
+    case Ending::silent:
+      throw PeerLost(verdict.rank, verdict.sentence);
+  }
+}
+
+Outcome run_rank(GroupEndpoint& endpoint, const std::function<void(Endpoint&)>& rank_main) {
+  Station& station = endpoint.station();
+  Outcome outcome{Ending::ok, station.rank(), {}, 0};
+  try {
+    rank_main(endpoint);
+  } catch (const InputError& error) {
+    outcome = {Ending::input_error, station.rank(), error.what(), 0};
+  } catch (const Cancelled& error) {
+    outcome = {Ending::cancelled, station.rank(), error.what(), 0};
+  } catch (const PeerLost& error) {
+    outcome = {Ending::failed, station.rank(), error.what(), 0};
+    if (station.last_loss().ending == Ending::peer_lost) outcome = station.last_loss();
+  } catch (const std::exception& error) {
+    outcome = {Ending::failed, station.rank(), error.what(), 0};
+  } catch (...) {
+    outcome = {Ending::failed, station.rank(), "an exception of unknown type", 0};
+  }
+  outcome.engine_collectives = station.engine_collectives();
+  return outcome;
+}
+
+}  // namespace muster

@@ -1,0 +1,54 @@
+// What a transport has to bring: moving envelopes between the ranks of a run, and a clock. Everything else (matching,
+// credits, liveness, groups, failure) is written once above it, in Station and GroupEndpoint.
+//
+// Threads: a Wire belongs to one rank and is used by one thread at a time. Ranks here are those of the whole run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/time.h"
+#include "cluster/endpoint.h"
+
+namespace muster {
+
+struct Envelope {
+  std::uint64_t context = 0;  // the group it belongs to
+  int source = -1;            // rank of the sender in the run
+  int group_rank = -1;        // rank of the sender in that group
+  Tag tag = 0;
+  std::uint32_t activity = 0;  // what the sender was doing (tags.h)
+  Buffer payload;
+};
+
+class Wire {
+ public:
+  virtual ~Wire() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual std::string host(int rank) const = 0;
+  virtual Time now() const = 0;
+
+  // Takes the envelope for another rank and returns at once, whatever that rank does.
+  virtual void post(int to, Envelope envelope) = 0;
+
+  // Appends what has arrived. Envelopes of one source come in the order they were posted, except that those whose tag
+  // overtakes_data() may come earlier.
+  virtual void pull(std::vector<Envelope>& arrived) = 0;
+
+  // Returns when something may have arrived or left, or after some seconds. Throws ClusterError when the run is over
+  // for this rank.
+  virtual void wait(double seconds) = 0;
+
+  // Ranks for which something posted is still here, and whether something is half received.
+  virtual std::vector<int> unflushed() const = 0;
+  virtual bool receiving() const = 0;
+
+  // The rank is lost: what is still here for it no longer counts as unflushed.
+  virtual void forget(int rank) = 0;
+};
+
+}  // namespace muster
