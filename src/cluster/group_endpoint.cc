@@ -134,7 +134,7 @@ Message GroupEndpoint::receive(const Match& match, Deadline deadline) {
   const std::vector<int> awaited = awaited_peers(match.sources);
   MUSTER_CHECK(!awaited.empty() || deadline.at < Deadline::never().at || context().mailbox.queued() > 0,
                "a rank waits for a message from itself that it has not sent");
-  station_.begin_wait();
+  station_.begin_wait(&match);
   try {
     while (true) {
       station_.pull();

@@ -49,7 +49,7 @@ class GroupEndpoint : public Endpoint {
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
 
   Time now() const override { return station_.now(); }
-  void charge(const Work&) override {}
+  void charge(const Work& work) override { station_.wire().charge(work); }
   Traffic traffic() const override { return traffic_; }
 
   Station& station() { return station_; }
@@ -76,6 +76,7 @@ class GroupEndpoint : public Endpoint {
   void check_cancelled() const;
   void check_awaited(const Match& match);
   void check_collective();
+  bool anybody_ended() { return station_.anybody_ended() || !context().closed.empty(); }
   void check_engine_collective();
   std::vector<int> awaited_peers(const std::vector<int>& sources);
   std::optional<Message> take(const Match& match);

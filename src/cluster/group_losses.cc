@@ -48,6 +48,7 @@ void GroupEndpoint::check_cancelled() const {
 }
 
 void GroupEndpoint::check_awaited(const Match& match) {
+  if (!anybody_ended()) return;  // the common case, for a thousand members too
   bool somebody_lives = false;
   int gone = -1;
   for (const int source : match.sources.empty() ? group_.members : match.sources) {
@@ -64,6 +65,7 @@ void GroupEndpoint::check_awaited(const Match& match) {
 }
 
 void GroupEndpoint::check_collective() {
+  if (!anybody_ended()) return;
   for (const int member : group_.members) {
     if (member != rank() && failed(member)) throw_lost(member);
   }

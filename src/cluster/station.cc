@@ -98,6 +98,7 @@ void Station::handle(Envelope envelope) {
     case kDoneTag:
       from.done = decode_outcome(envelope.payload);
       if (!from.ended) from.ended = from.done;
+      anybody_ended_ = true;
       return;
     case kShrinkTag:
       return handle_shrink(envelope);
@@ -129,6 +130,7 @@ void Station::handle_close(const Envelope& envelope) {
   if (envelope.context == 0) {
     Peer& from = peer(envelope.source);
     if (!from.ended) from.ended = std::move(outcome);
+    anybody_ended_ = true;
   } else if (!released_.contains(envelope.context)) {
     context(envelope.context).closed.emplace(envelope.group_rank, std::move(outcome));
   }
@@ -148,12 +150,19 @@ void Station::handle_shrink(const Envelope& envelope) {
 }
 
 void Station::wait(const std::vector<int>& awaited, Time until) {
+  if (wire_.watches()) {
+    const int silent = wire_.watch({awaited, match_, waiting_since_, until, options_.silence_seconds});
+    pull();
+    if (silent >= 0 && !peer(silent).done && !lost(silent)) find_lost(silent);
+    return;
+  }
   wire_.wait(std::clamp(until - now(), 0.0, kSliceSeconds));
   pull();
   if (now() - last_count_ >= kShortestCountSeconds) count_silence(awaited);
 }
 
 void Station::count_silence(const std::vector<int>& awaited) {
+  if (wire_.watches()) return;
   const double elapsed = std::min(now() - last_count_, kLongestCountSeconds);
   last_count_ = now();
   const double ask_every = std::min(1.0, options_.silence_seconds / 4);
@@ -188,6 +197,7 @@ void Station::mark_lost(int lost_rank, const std::string& sentence) {
   Peer& p = peer(lost_rank);
   if (p.done || lost(lost_rank)) return;
   p.ended = Outcome{Ending::silent, lost_rank, sentence};
+  anybody_ended_ = true;
   wire_.forget(lost_rank);
 }
 

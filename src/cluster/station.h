@@ -74,7 +74,11 @@ class Station {
   std::int64_t engine_collectives() const { return engine_collectives_; }
 
   // --- waiting ---
-  void begin_wait() { last_count_ = now(); }
+  // match: of a receive, for reports; it outlives the wait.
+  void begin_wait(const Match* match = nullptr) {
+    last_count_ = waiting_since_ = now();
+    match_ = match;
+  }
   // Waits for something to arrive, at most until `until`; adds to the silence of those of `awaited` that give no sign.
   void wait(const std::vector<int>& awaited, Time until);
   // Adds what a wait too short for wait() to count has left over.
@@ -85,6 +89,7 @@ class Station {
   // --- peers, by rank in the run ---
   // How it ended; nullopt while it lives.
   const std::optional<Outcome>& ended(int peer) const { return peers_[static_cast<std::size_t>(peer)].ended; }
+  bool anybody_ended() const { return anybody_ended_; }
   bool lost(int peer) const { return ended(peer) && ended(peer)->ending == Ending::silent; }
   void note_loss(int peer, const Outcome& why);  // remembered as the reason for the PeerLost about to be thrown
   const Outcome& last_loss() const { return last_loss_; }
@@ -127,7 +132,9 @@ class Station {
   std::string given_up_;  // what the others said when they found this rank lost
   Outcome last_loss_;
   Outcome own_outcome_;
-  Time last_count_ = 0;
+  Time last_count_ = 0, waiting_since_ = 0;
+  const Match* match_ = nullptr;
+  bool anybody_ended_ = false;
   std::int64_t engine_collectives_ = 0;
   bool reported_ = false;
 };

@@ -23,6 +23,14 @@ struct Envelope {
   Buffer payload;
 };
 
+// What a rank waits for.
+struct Waiting {
+  const std::vector<int>& awaited;  // ranks in the run, ascending: any of them may end the wait
+  const Match* match = nullptr;     // of a receive
+  Time since = 0, until = 0;
+  double silence_seconds = 0;
+};
+
 class Wire {
  public:
   virtual ~Wire() = default;
@@ -49,6 +57,15 @@ class Wire {
 
   // The rank is lost: what is still here for it no longer counts as unflushed.
   virtual void forget(int rank) = 0;
+
+  // What was computed, for a clock that does not run by itself.
+  virtual void charge(const Work&) {}
+
+  // Whether the wire knows by itself who is silent, so that nobody need be asked for a sign of life; then watch() is
+  // called in the place of wait(). It returns when something may have arrived, at `until`, or when an awaited rank has
+  // been silent for silence_seconds: that rank; otherwise -1.
+  virtual bool watches() const { return false; }
+  virtual int watch(const Waiting&) { return -1; }
 };
 
 }  // namespace muster

@@ -74,7 +74,7 @@ Network::Lane& Network::in_lane(int from, int to) {
   return same_host(from, to) ? local_in_[static_cast<std::size_t>(to)] : in_[host_of_[static_cast<std::size_t>(to)]];
 }
 
-// What faults do to a message sent at `at`: false if it is lost.
+// How long faults hold up a message sent at `at`; false if it is lost.
 bool Network::suffer(int from, int to, Time at, double& delay) {
   const auto source = static_cast<std::size_t>(from);
   for (const Fault& f : faults_) {
@@ -117,7 +117,9 @@ std::optional<Travel> Network::leave(int from, int to, double bytes, Time at) {
     const RandomStream stream(model_.seed, static_cast<std::uint32_t>(from), RandomPurpose::jitter);
     delay += Distribution::exponential(way.jitter_seconds).sample(stream.uniform(jitters_[static_cast<std::size_t>(from)]++));
   }
-  if (!faults_.empty() && !suffer(from, to, start, delay)) return std::nullopt;
+  double held = 0;
+  if (!faults_.empty() && !suffer(from, to, start, held)) return std::nullopt;
+  delay += held;
   Travel travel{from, to, bytes, start + delay, lane.free + delay};
   if (may_overtake_) keep_order(travel);
   return travel;
