@@ -194,9 +194,10 @@ Command parse_subcommand(const std::string& name, const std::vector<std::string>
   if (name == "train") return parse_train(arguments);
   if (name == "predict") return parse_predict(arguments);
   if (name == "evaluate") return parse_evaluate(arguments);
-  std::vector<std::string> known = kSubcommands;
-  if (name.front() == '-') known = {"--help", "--version"};
-  throw InputError(fmt::format("there is no command {}{}; 'muster --help' lists all", name, did_you_mean(name, known)));
+  const bool is_option = name.front() == '-';
+  const std::vector<std::string> known = is_option ? std::vector<std::string>{"--help", "--version"} : kSubcommands;
+  throw InputError(fmt::format("there is no {} {}{}; 'muster --help' lists all", is_option ? "option" : "command", name,
+                               did_you_mean(name, known)));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ constexpr double kFirstRateSeconds = 0.5;
 
 std::string time_left(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "";
-  return fmt::format(", {} left", duration(seconds));
+  return fmt::format(", {} left", duration(std::ceil(seconds)));
 }
 
 std::string describe_reading(const Progress& progress) {
@@ -34,7 +34,7 @@ std::string describe_reading(const Progress& progress) {
 std::string describe_training(const Progress& progress) {
   std::string text = fmt::format("training: round {}, objective {:.10g}", grouped(progress.round), progress.objective);
   if (!(progress.gap > 0) || !std::isfinite(progress.gap)) return text;
-  text += fmt::format(", gap {:.2g} times the tolerance", progress.gap);
+  text += fmt::format(", gap {:.2g} (done at 1)", progress.gap);
   const double fallen = std::log(progress.first_gap / progress.gap);
   if (progress.seconds < kFirstRateSeconds || !(fallen > 0) || progress.gap <= 1) return text;
   return text + time_left(progress.seconds * std::log(progress.gap) / fallen);

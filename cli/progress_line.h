@@ -7,7 +7,8 @@
 
 namespace muster::cli {
 
-// "reading: 1,234,567 rows, 3.1 M rows/s, 120 MB/s, 4 s left".
+// "reading: 1,234,567 rows, 3.1 M rows/s, 120 MB/s, 4 s left"; "training: round 12, objective 0.5, gap 2e+04 (done at
+// 1), 3 s left", where the gap is in units of the tolerance.
 std::string describe(const Progress& progress);
 
 // Rewritten in place on standard error where that is a terminal, else silent. Destroyed, it leaves an empty line.

@@ -18,7 +18,8 @@ std::string grouped(std::int64_t count) {
 std::string scaled(double value) {
   for (const char* prefix : {"", "k", "M", "G"}) {
     if (std::fabs(value) < 999.5 || *prefix == 'G') {
-      return fmt::format(std::fabs(value) < 9.95 && *prefix ? "{:.1f} {}" : "{:.0f} {}", value, prefix);
+      const int decimals = std::fabs(value) < 9.95 && *prefix != '\0' ? 1 : 0;
+      return fmt::format("{:.{}f} {}", value, decimals, prefix);
     }
     value /= 1000;
   }
