@@ -1,0 +1,138 @@
+#include "data/csv_slices.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "data/agree.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+// A worker's stretch of a shared file, header excluded, and what it does to each start state.
+struct Scan {
+  std::size_t file = 0;
+  std::uint64_t end = 0;
+  CutMap map = empty_cut();
+};
+
+CutMap scan(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end, Peers& peers) {
+  CutMap map = empty_cut();
+  const auto source = open_bytes(file, begin);
+  std::vector<char> chunk(std::min<std::uint64_t>(end - begin, 1 << 20));
+  while (begin < end) {
+    const std::size_t got = source->read(chunk.data(), std::min<std::uint64_t>(chunk.size(), end - begin));
+    if (got == 0) throw InputError(fmt::format("{}: the file became shorter while it was read", file.path));
+    extend(map, {chunk.data(), got}, begin, dialect);
+    begin += got;
+    peers.progress();
+  }
+  return map;
+}
+
+std::string pack(const std::vector<Scan>& scans) {
+  Packer packer;
+  packer.number(scans.size());
+  for (const Scan& one : scans) {
+    packer.number(one.file);
+    packer.number(one.end);
+    for (const CutRun& run : one.map) {
+      packer.number(static_cast<std::uint64_t>(run.end));
+      for (const std::uint64_t n : {run.rows, run.first_row, run.last_row, run.last_open}) packer.number(n);
+    }
+  }
+  return packer.take();
+}
+
+std::vector<Scan> unpack(const std::string& bytes) {
+  Unpacker from(bytes);
+  std::vector<Scan> scans(from.number());
+  for (Scan& one : scans) {
+    one.file = from.number();
+    one.end = from.number();
+    for (CutRun& run : one.map) {
+      run.end = static_cast<CutState>(from.number());
+      for (std::uint64_t* n : {&run.rows, &run.first_row, &run.last_row, &run.last_open}) *n = from.number();
+    }
+  }
+  return scans;
+}
+
+std::vector<int> readers_per_file(const Catalog& catalog, const Parts& parts) {
+  std::vector<int> readers(catalog.files.size(), 0);
+  for (const auto& part : parts) {
+    for (const Piece& piece : part) ++readers[piece.file];
+  }
+  return readers;
+}
+
+void add_slice(const InputFile& file, const CsvHeader& header, std::uint64_t begin, std::uint64_t end, bool counted,
+               CsvPart& result) {
+  result.slices.push_back({file, header, begin, end, counted});
+}
+
+// Every worker's scans, in order of rank and so of place: follows the state from file to file, keeps this rank's rows.
+void follow(const Catalog& catalog, const std::vector<std::string>& all, int rank,
+            const std::map<std::size_t, CsvHeader>& headers, CsvPart& result) {
+  std::map<std::size_t, CutRun> reached;  // by file
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    for (const Scan& one : unpack(all[r])) {
+      CutRun& before = reached[one.file];
+      const CutRun& run = one.map[static_cast<std::size_t>(before.end)];
+      if (r == static_cast<std::size_t>(rank) && run.first_row != kNowhere) {
+        add_slice(catalog.files[one.file], headers.at(one.file), run.first_row, one.end, true, result);
+        result.rows_scanned += static_cast<std::int64_t>(run.rows);
+      }
+      before = then(before, run);
+    }
+  }
+  for (const auto& [file, run] : reached) {
+    if (run.end != CutState::quoted || rank != 0) continue;
+    throw InputError(fmt::format("{}:{}: a quote opens here and is never closed", catalog.files[file].path,
+                                 line_at(catalog.files[file], run.last_open)));
+  }
+}
+
+}  // namespace
+
+CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers) {
+  CsvPart result;
+  const std::vector<int> readers = readers_per_file(catalog, parts);
+  std::map<std::size_t, CsvHeader> headers;  // of this worker's files
+  std::vector<Scan> scans;
+  const auto all = gather_or_throw(peers, [&] {
+    const CsvHeader first = read_csv_header(catalog.files.front());
+    result.columns = first.names;
+    for (const Piece& piece : parts[static_cast<std::size_t>(peers.rank())]) {
+      const InputFile& file = catalog.files[piece.file];
+      CsvHeader header = piece.file == 0 ? first : read_csv_header(file);
+      check_same_columns(catalog.files.front(), first.names, file, header.names);
+      const std::uint64_t begin = std::max(piece.begin, header.data_begin);
+      const std::uint64_t end = std::max(piece.end, header.data_begin);
+      if (readers[piece.file] > 1) {
+        scans.push_back({piece.file, end, scan(file, header.dialect, begin, end, peers)});
+      }
+      headers.emplace(piece.file, std::move(header));
+      peers.progress();
+    }
+    return pack(scans);
+  });
+  together(peers, [&] {
+    for (const Piece& piece : parts[static_cast<std::size_t>(peers.rank())]) {
+      if (readers[piece.file] > 1) continue;
+      const InputFile& file = catalog.files[piece.file];
+      const bool packed = file.compression != Compression::none;
+      add_slice(file, headers.at(piece.file), headers.at(piece.file).data_begin,
+                packed ? std::numeric_limits<std::uint64_t>::max() : piece.end, false, result);
+    }
+    follow(catalog, all, peers.rank(), headers, result);
+    std::sort(result.slices.begin(), result.slices.end(),
+              [](const CsvSlice& a, const CsvSlice& b) { return a.file.path < b.file.path; });
+  });
+  return result;
+}
+
+}  // namespace muster

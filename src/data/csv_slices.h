@@ -1,0 +1,24 @@
+// From byte ranges to ranges of whole rows, agreed over all workers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/peers.h"
+#include "data/csv_reader.h"
+#include "data/partition.h"
+
+namespace muster {
+
+struct CsvPart {
+  std::vector<std::string> columns;  // of the first file; the same on every worker
+  std::vector<CsvSlice> slices;      // this worker's
+  std::int64_t rows_scanned = 0;     // that begin in those of its slices which were scanned to find their start
+};
+
+// Collective. Reads headers, refuses files whose columns differ, and scans files that several workers share, so that
+// each knows where its first row begins even when its range starts inside quotes.
+CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers);
+
+}  // namespace muster

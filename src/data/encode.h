@@ -1,0 +1,47 @@
+// Staged blocks to the matrix, once the encoding is agreed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "data/columns.h"
+#include "data/encoding.h"
+#include "data/shard.h"
+#include "data/staging.h"
+
+namespace muster {
+
+// Where staged columns go.
+struct Layout {
+  struct Slot {
+    std::size_t column = 0;  // in the plan
+    std::size_t first = 0;   // its first feature
+    int degree = 1;          // numbers: features first, first + 1, … are powers 1, 2, …
+    bool text = false;
+    std::vector<std::int32_t> level;  // text: staged code -> rank among the sorted levels; 0 is the reference
+    std::optional<double> fill;       // numbers: what stands for a missing value
+  };
+  std::vector<Slot> slots;  // features, ascending in first
+  std::size_t features = 0;
+  std::vector<PowerFeature> powers;
+  bool sparse = false;
+  StorageChoice storage = StorageChoice::automatic;
+  std::optional<std::size_t> target, weight, offset;  // columns of the plan
+  // Binary targets: values above or codes with `true` here are 1, all others 0.
+  std::optional<double> positive_value;
+  std::vector<char> positive_code;
+};
+
+// plan: the columns as staged, in the order of encoding's features. levels[c] are the staged levels of column c.
+Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const Levels*>& levels,
+                   const Encoding& encoding, StorageChoice storage);
+
+// Takes the blocks apart one by one, freeing each when it is done.
+Shard build_shard(const Layout& layout, std::vector<StagedBlock> blocks);
+
+// Whether rows are better kept sparse: less than a fifth of the entries are expected to be other than 0, by the numbers
+// of levels alone.
+bool expects_sparse(const Encoding& encoding);
+
+}  // namespace muster

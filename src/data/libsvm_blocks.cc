@@ -1,0 +1,164 @@
+#include "data/libsvm_blocks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "data/csv_text.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+constexpr Dialect kLines{'\0', false};
+
+// Where the first line begins that begins in [begin, end); end where none does.
+std::uint64_t first_line(const InputFile& file, std::uint64_t begin, std::uint64_t end) {
+  if (begin == 0 || begin >= end) return begin;
+  const auto source = open_bytes(file, begin - 1);
+  std::vector<char> chunk(std::size_t{1} << 16);
+  CutState state = CutState::in_cell;  // only the byte before the range matters, and it is read first
+  for (std::uint64_t at = begin - 1; at < end;) {
+    const std::size_t got = source->read(chunk.data(), chunk.size());
+    if (got == 0) break;
+    const CutRun run = cut({chunk.data(), got}, at, kLines, state);
+    if (run.first_row != kNowhere) return std::min(run.first_row, end);
+    state = run.end;
+    at += got;
+  }
+  return end;
+}
+
+template <class T>
+void write_entries(const StagedLibsvm& block, int base, std::uint32_t* columns, T* values) {
+  const auto* indices = block.pages.at<std::uint32_t>(block.indices);
+  for (std::size_t i = 0; i < block.entries; ++i) columns[i] = indices[i] - static_cast<std::uint32_t>(base);
+  const auto convert = [&](const auto* from) {
+    for (std::size_t i = 0; i < block.entries; ++i) values[i] = static_cast<T>(from[i]);
+  };
+  if (block.single) {
+    convert(block.pages.at<float>(block.values));
+  } else {
+    convert(block.pages.at<double>(block.values));
+  }
+}
+
+template <class T>
+void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& shard) {
+  SparseMatrix& matrix = shard.matrix.emplace<SparseMatrix>();
+  matrix.cols = encoding.features.size();
+  std::size_t entries = 0;
+  for (const StagedLibsvm& block : blocks) {
+    matrix.rows += block.rows;
+    entries += block.entries;
+  }
+  auto& values = matrix.values.emplace<AlignedVector<T>>();
+  values.resize(entries);
+  matrix.columns.resize(entries);
+  matrix.row_begin.resize(matrix.rows + 1);
+  shard.targets.resize(matrix.rows);
+  const std::optional<double> positive =
+      encoding.positive_level.empty() ? std::nullopt : as_number(encoding.positive_level);
+  std::size_t row = 0, at = 0;
+  for (StagedLibsvm& block : blocks) {
+    write_entries(block, encoding.libsvm_base, matrix.columns.data() + at, values.data() + at);
+    for (std::size_t i = 0; i < block.rows; ++i, ++row) {
+      matrix.row_begin[row] = at;
+      at += block.pages.at<std::uint32_t>(block.lengths)[i];
+      const double label = block.pages.at<double>(block.labels)[i];
+      shard.targets[row] = positive ? (label == *positive ? 1.0 : 0.0) : label;
+    }
+    block.pages = Pages();
+  }
+  matrix.row_begin[matrix.rows] = at;
+}
+
+}  // namespace
+
+LibsvmReader::LibsvmReader(const Catalog& catalog, std::vector<Piece> pieces, std::uint32_t lowest,
+                           std::uint32_t highest, std::size_t block_bytes)
+    : catalog_(catalog), pieces_(std::move(pieces)), lowest_(lowest), highest_(highest), block_bytes_(block_bytes) {}
+
+bool LibsvmReader::open_piece() {
+  if (piece_ == pieces_.size()) return false;
+  const Piece& piece = pieces_[piece_];
+  const InputFile& file = catalog_.files[piece.file];
+  const bool packed = file.compression != Compression::none;
+  const std::uint64_t end = packed ? std::numeric_limits<std::uint64_t>::max() : piece.end;
+  blocks_.emplace(file, kLines, packed ? 0 : first_line(file, piece.begin, piece.end), end, block_bytes_);
+  return true;
+}
+
+bool LibsvmReader::next(LibsvmRows& rows) {
+  while (!blocks_ || !blocks_->next()) {
+    if (blocks_) ++piece_;
+    blocks_.reset();
+    if (!open_piece()) return false;
+  }
+  bytes_read_ += static_cast<std::int64_t>(blocks_->text().size());
+  rows_counted_ += count_libsvm_rows(blocks_->text());
+  try {
+    parse_libsvm(blocks_->text(), lowest_, highest_, rows);
+  } catch (const LibsvmError& error) {
+    const std::string_view before = blocks_->text().substr(0, error.offset);
+    const std::size_t line_begin = before.find_last_of("\r\n") + 1;  // npos + 1 is 0
+    throw InputError(fmt::format("{}:{}:{}: {}", blocks_->file().path,
+                                 line_at(blocks_->file(), blocks_->offset() + error.offset),
+                                 error.offset - line_begin + 1, error.what()));
+  }
+  return true;
+}
+
+std::string LibsvmReader::where(std::size_t row) const {
+  const std::string_view text = blocks_->text();
+  std::size_t at = 0;
+  while (const auto line = next_row(text, at, kLines)) {
+    at = line->end;
+    if (count_libsvm_rows(text.substr(line->begin, line->end - line->begin)) == 0) continue;
+    if (row-- == 0)
+      return fmt::format("{}:{}", blocks_->file().path, line_at(blocks_->file(), blocks_->offset() + line->begin));
+  }
+  return blocks_->file().path;
+}
+
+StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage) {
+  StagedLibsvm block;
+  block.rows = rows.rows();
+  block.entries = rows.values.size();
+  block.single =
+      storage == StorageChoice::float32 ||
+      (storage == StorageChoice::automatic && std::all_of(rows.values.begin(), rows.values.end(), [](double x) {
+         return static_cast<double>(static_cast<float>(x)) == x;
+       }));
+  block.values = block.rows * sizeof(double);  // the labels come first
+  block.indices = block.values + block.entries * (block.single ? sizeof(float) : sizeof(double));
+  block.lengths = block.indices + block.entries * sizeof(std::uint32_t);
+  block.pages = Pages(block.lengths + block.rows * sizeof(std::uint32_t));
+  std::copy(rows.labels.begin(), rows.labels.end(), block.pages.at<double>(block.labels));
+  std::copy(rows.indices.begin(), rows.indices.end(), block.pages.at<std::uint32_t>(block.indices));
+  if (block.single) {
+    std::transform(rows.values.begin(), rows.values.end(), block.pages.at<float>(block.values),
+                   [](double x) { return static_cast<float>(x); });
+  } else {
+    std::copy(rows.values.begin(), rows.values.end(), block.pages.at<double>(block.values));
+  }
+  for (std::size_t i = 0; i < block.rows; ++i) {
+    block.pages.at<std::uint32_t>(block.lengths)[i] =
+        static_cast<std::uint32_t>(rows.row_begin[i + 1] - rows.row_begin[i]);
+  }
+  return block;
+}
+
+Shard build_libsvm_shard(const Encoding& encoding, std::vector<StagedLibsvm> blocks, StorageChoice storage) {
+  Shard shard;
+  const bool exact = std::all_of(blocks.begin(), blocks.end(), [](const StagedLibsvm& b) { return b.single; });
+  if (storage == StorageChoice::float32 || (storage == StorageChoice::automatic && exact)) {
+    build<float>(encoding, blocks, shard);
+  } else {
+    build<double>(encoding, blocks, shard);
+  }
+  return shard;
+}
+
+}  // namespace muster

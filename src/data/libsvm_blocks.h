@@ -1,0 +1,58 @@
+// LIBSVM files read in blocks, staged compactly, and put together as CSR.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "data/encoding.h"
+#include "data/libsvm_text.h"
+#include "data/pages.h"
+#include "data/partition.h"
+#include "data/shard.h"
+#include "data/text_source.h"
+
+namespace muster {
+
+// A feature has a name, so that a model of more would not fit a machine that holds such rows.
+inline constexpr std::uint32_t kHighestLibsvmIndex = 2'000'000'000;
+
+class LibsvmReader {
+ public:
+  // Indices outside [lowest, highest] are refused.
+  LibsvmReader(const Catalog& catalog, std::vector<Piece> pieces, std::uint32_t lowest, std::uint32_t highest,
+               std::size_t block_bytes = std::size_t{4} << 20);
+
+  // False at the end. Throws InputError "file:line:column: …".
+  bool next(LibsvmRows& rows);
+
+  std::uint64_t rows_counted() const { return rows_counted_; }  // so far, apart from parsing
+  std::int64_t bytes_read() const { return bytes_read_; }
+  // "file:line" of a row of the last block.
+  std::string where(std::size_t row) const;
+
+ private:
+  bool open_piece();
+  Catalog catalog_;
+  std::vector<Piece> pieces_;
+  std::uint32_t lowest_, highest_;
+  std::size_t block_bytes_;
+  std::size_t piece_ = 0;
+  std::optional<RowBlocks> blocks_;
+  std::uint64_t rows_counted_ = 0;
+  std::int64_t bytes_read_ = 0;
+};
+
+struct StagedLibsvm {
+  std::size_t rows = 0, entries = 0;
+  bool single = false;                                           // values are floats
+  std::size_t lengths = 0, labels = 0, indices = 0, values = 0;  // offsets in pages
+  Pages pages;
+};
+
+StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage);
+
+// Frees each block when it is done. Labels of a binary target become 0 and 1.
+Shard build_libsvm_shard(const Encoding& encoding, std::vector<StagedLibsvm> blocks, StorageChoice storage);
+
+}  // namespace muster

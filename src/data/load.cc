@@ -1,0 +1,132 @@
+#include "data/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/agree.h"
+#include "data/csv_text.h"
+#include "data/load_internal.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+// The files must look the same from everywhere, or the parts would not fit together.
+std::string fingerprint(const Catalog& catalog) {
+  Packer packer;
+  for (const InputFile& file : catalog.files) {
+    packer.text(file.path);
+    packer.number(file.bytes);
+  }
+  return packer.take();
+}
+
+std::string join_some(const std::vector<std::string>& levels) {
+  constexpr std::size_t kMost = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(levels.size(), kMost); ++i) {
+    text += fmt::format("{}'{}'", i == 0 ? "" : ", ", shown(levels[i]));
+  }
+  return levels.size() > kMost ? text + ", …" : text;
+}
+
+}  // namespace
+
+Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& progress) {
+  Catalog catalog;
+  std::vector<ParquetInfo> info;
+  const auto seen = gather_or_throw(peers, [&] {
+    catalog = discover(request.options.paths, request.options.format);
+    if (catalog.format == Format::parquet) {
+      for (const InputFile& file : catalog.files) info.push_back(inspect_parquet(file));
+    }
+    return fingerprint(catalog);
+  });
+  for (std::size_t r = 1; r < seen.size(); ++r) {
+    if (seen[r] == seen[0]) continue;
+    throw InputError(
+        fmt::format("workers 0 and {} do not see the same files under the paths given, or not of the same sizes", r));
+  }
+  std::vector<std::vector<std::int64_t>> group_rows;
+  for (const ParquetInfo& one : info) group_rows.push_back(one.group_rows);
+  const Parts parts = partition(catalog, peers.size(), group_rows);
+  if (catalog.format == Format::libsvm) return load_libsvm(request, catalog, parts, peers, progress);
+  return load_table(request, catalog, parts, info, peers, progress);
+}
+
+BinaryLevels choose_levels(const std::string& target, std::vector<std::string> levels, bool numeric,
+                           const std::string& wanted) {
+  const auto less = [&](const std::string& a, const std::string& b) {
+    return numeric ? *as_number(a) < *as_number(b) : a < b;
+  };
+  std::sort(levels.begin(), levels.end(), less);
+  if (levels.size() != 2) {
+    throw InputError(fmt::format("{} has {} ({}), where a logistic model needs exactly two", target,
+                                 levels.size() < 2 ? "only one level" : "more than two levels", join_some(levels)));
+  }
+  std::size_t positive = 1;
+  if (!wanted.empty()) {
+    const auto same = [&](const std::string& level) {
+      const auto number = as_number(wanted);
+      return numeric && number ? *number == *as_number(level) : level == wanted;
+    };
+    const auto found = std::find_if(levels.begin(), levels.end(), same);
+    if (found == levels.end()) {
+      throw InputError(fmt::format("--positive {}: {} has the levels {}", shown(wanted), target, join_some(levels)));
+    }
+    positive = static_cast<std::size_t>(found - levels.begin());
+  }
+  BinaryLevels chosen{levels[1 - positive], levels[positive], ""};
+  chosen.note = fmt::format("{}: '{}' is positive (1), '{}' negative (0){}", target, shown(chosen.positive),
+                            shown(chosen.negative), wanted.empty() ? "; --positive chooses" : "");
+  return chosen;
+}
+
+ProgressMeter::ProgressMeter(const ProgressCallback& callback, const Catalog& catalog, const std::vector<Piece>& part)
+    : callback_(callback) {
+  for (const Piece& piece : part) {
+    const InputFile& file = catalog.files[piece.file];
+    const bool range = catalog.format != Format::parquet && is_splittable(catalog, file);
+    progress_.bytes_total += static_cast<std::int64_t>(range ? piece.end - piece.begin : file.bytes);
+  }
+}
+
+void ProgressMeter::at(std::int64_t bytes, std::int64_t rows) {
+  constexpr std::int64_t kStep = std::int64_t{32} << 20;
+  if (!callback_ || bytes < next_) return;
+  next_ = bytes + kStep;
+  progress_.rows = rows;
+  progress_.bytes_read = std::min(bytes, progress_.bytes_total);
+  callback_(progress_);
+}
+
+void ProgressMeter::finish(std::int64_t rows) {
+  next_ = 0;
+  at(progress_.bytes_total, rows);
+}
+
+void note_unsplittable(const Catalog& catalog, const Parts& parts, std::vector<std::string>& notes) {
+  if (parts.size() < 2) return;
+  std::vector<std::string> whole;
+  for (const InputFile& file : catalog.files) {
+    if (!is_splittable(catalog, file)) whole.push_back(file.path);
+  }
+  if (whole.empty()) return;
+  notes.push_back(whole.size() == 1
+                      ? fmt::format("not splittable: {} is packed, so one worker reads all of it", whole.front())
+                      : fmt::format("not splittable: {} and {} more packed file{} are read whole, each by one worker",
+                                    whole.front(), whole.size() - 1, whole.size() == 2 ? "" : "s"));
+}
+
+void check_row_count(std::int64_t in_files, std::int64_t read) {
+  if (in_files == read) return;
+  throw InputError(
+      fmt::format("{} rows were read but the files hold {}: a file was changed while it was read", read, in_files));
+}
+
+std::string spell(double number) {
+  return fmt::format("{}", number);
+}
+
+}  // namespace muster

@@ -1,0 +1,51 @@
+// load() in its steps, for load.cc and for tests that cut files where they like.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/load.h"
+#include "data/parquet_reader.h"
+#include "data/partition.h"
+
+namespace muster {
+
+using ProgressCallback = std::function<void(const LoadProgress&)>;
+
+// Collective. parts must be the same on every worker. info: Parquet footers, by file.
+Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
+                   const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress);
+Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Parts& parts, Peers& peers,
+                    const ProgressCallback& progress);
+
+// The two levels of a binary target and which is positive.
+struct BinaryLevels {
+  std::string negative, positive;
+  std::string note;
+};
+// numeric: levels are spelled numbers, ordered and matched by value. Throws InputError unless there are exactly two,
+// and the one asked for is among them.
+BinaryLevels choose_levels(const std::string& target, std::vector<std::string> levels, bool numeric,
+                           const std::string& wanted);
+
+// Reports at most once every few tens of megabytes: a few times a second.
+class ProgressMeter {
+ public:
+  ProgressMeter(const ProgressCallback& callback, const Catalog& catalog, const std::vector<Piece>& part);
+  void at(std::int64_t bytes, std::int64_t rows);
+  void finish(std::int64_t rows);
+
+ private:
+  const ProgressCallback& callback_;
+  LoadProgress progress_;
+  std::int64_t next_ = 0;
+};
+
+// "lies in" checks and notes that both kinds of files share.
+void note_unsplittable(const Catalog& catalog, const Parts& parts, std::vector<std::string>& notes);
+void check_row_count(std::int64_t in_files, std::int64_t read);
+std::string spell(double number);  // shortest text that reads back as the same number
+
+}  // namespace muster

@@ -1,0 +1,294 @@
+// load() of CSV and Parquet: columns and types are agreed, rows staged, levels and means agreed, the matrix built.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "data/agree.h"
+#include "data/csv_slices.h"
+#include "data/csv_text.h"
+#include "data/encode.h"
+#include "data/load_internal.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+using Role = ColumnPlan::Role;
+using Type = ColumnPlan::Type;
+
+std::vector<std::string> names_of(const std::vector<ColumnPlan>& plan, bool unknown_only) {
+  std::vector<std::string> names;
+  for (const ColumnPlan& column : plan) {
+    if (!unknown_only || column.type == Type::unknown) names.push_back(column.name);
+  }
+  return names;
+}
+
+// Collective: every worker's counts, added.
+std::vector<CellCounts> add_counts(Peers& peers, const std::function<std::vector<CellCounts>()>& local) {
+  const auto all = gather_or_throw(peers, [&] {
+    Packer packer;
+    for (const CellCounts& count : local()) {
+      packer.number(static_cast<std::uint64_t>(count.numbers));
+      packer.number(static_cast<std::uint64_t>(count.texts));
+    }
+    return packer.take();
+  });
+  std::vector<CellCounts> sum(all.front().size() / (2 * sizeof(std::uint64_t)));
+  for (const std::string& one : all) {
+    Unpacker from(one);
+    for (CellCounts& count : sum) {
+      count.numbers += static_cast<std::int64_t>(from.number());
+      count.texts += static_cast<std::int64_t>(from.number());
+    }
+  }
+  return sum;
+}
+
+// The first block of every worker decides. A column of which none has seen a cell is looked for further, by all.
+void agree_csv_types(std::vector<ColumnPlan>& plan, const LoadRequest& request, const CsvPart& part, Peers& peers) {
+  const auto progress = [&] { peers.progress(); };
+  decide_types(plan, request.target,
+               add_counts(peers, [&] { return sample_csv(part.slices, names_of(plan, false), false, progress); }));
+  const std::vector<std::string> unknown = names_of(plan, true);
+  if (unknown.empty()) return;
+  const auto found = add_counts(peers, [&] { return sample_csv(part.slices, unknown, true, progress); });
+  std::vector<CellCounts> counts(plan.size());
+  for (std::size_t c = 0, u = 0; c < plan.size(); ++c) {
+    if (plan[c].type == Type::unknown) counts[c] = found[u++];
+  }
+  decide_types(plan, request.target, counts);
+  settle_unseen(plan);
+}
+
+// From the footers of all files, which every worker has.
+void agree_parquet_types(std::vector<ColumnPlan>& plan, const LoadRequest& request, const Catalog& catalog,
+                         const std::vector<ParquetInfo>& info) {
+  std::vector<CellCounts> counts(plan.size());
+  for (std::size_t c = 0; c < plan.size(); ++c) {
+    const auto in = [&](std::size_t f) -> const ParquetColumn& {
+      return *std::find_if(info[f].columns.begin(), info[f].columns.end(),
+                           [&](const ParquetColumn& p) { return p.name == plan[c].name; });
+    };
+    for (std::size_t f = 0; f < info.size(); ++f) {
+      const ParquetColumn& column = in(f);
+      if (column.kind == ParquetColumn::Kind::other) {
+        throw InputError(
+            fmt::format("{}: column '{}' is of type {}, which is neither numbers nor text; --drop {} leaves it out",
+                        catalog.files[f].path, shown(column.name), column.type, shown(column.name)));
+      }
+      if (column.kind != in(0).kind) {
+        throw InputError(fmt::format("{}: column '{}' is of type {}, but in {} it is {}", catalog.files[f].path,
+                                     shown(column.name), column.type, catalog.files[0].path, in(0).type));
+      }
+    }
+    ++(in(0).kind == ParquetColumn::Kind::number ? counts[c].numbers : counts[c].texts);
+  }
+  decide_types(plan, request.target, counts);
+  for (std::size_t c = 0; c < plan.size(); ++c) {
+    if (plan[c].type != Type::number || counts[c].numbers > 0) continue;
+    throw InputError(fmt::format("{}: column '{}' holds text where {} must be numbers", catalog.files[0].path,
+                                 shown(plan[c].name),
+                                 plan[c].role == Role::target   ? "a target"
+                                 : plan[c].role == Role::weight ? "weights"
+                                                                : "offsets"));
+  }
+}
+
+std::vector<std::string> parquet_columns(const Catalog& catalog, const std::vector<ParquetInfo>& info) {
+  const auto names = [&](std::size_t f) {
+    std::vector<std::string> all;
+    for (const ParquetColumn& column : info[f].columns) all.push_back(column.name);
+    return all;
+  };
+  for (std::size_t f = 1; f < info.size(); ++f)
+    check_same_columns(catalog.files[0], names(0), catalog.files[f], names(f));
+  return names(0);
+}
+
+// What a worker tells the others of the rows it staged; by column of the plan where it is a vector.
+struct Tally {
+  std::int64_t rows_counted = 0, rows_read = 0, rows_dropped = 0;
+  std::vector<std::int64_t> missing, known;
+  std::vector<DoubleDouble> sum;
+  std::vector<std::vector<std::string>> levels;
+  std::vector<double> target_values;
+};
+
+std::string pack(const Stager& stager, std::int64_t rows_counted, std::size_t columns) {
+  Packer packer;
+  packer.number(static_cast<std::uint64_t>(rows_counted));
+  packer.number(static_cast<std::uint64_t>(stager.rows_read()));
+  packer.number(static_cast<std::uint64_t>(stager.rows_dropped()));
+  for (std::size_t c = 0; c < columns; ++c) {
+    packer.number(static_cast<std::uint64_t>(stager.missing_cells(c)));
+    packer.number(static_cast<std::uint64_t>(stager.known_cells(c)));
+    packer.real(stager.sum(c).high);
+    packer.real(stager.sum(c).low);
+    packer.number(stager.levels(c).names.size());
+    for (const std::string& level : stager.levels(c).names) packer.text(level);
+  }
+  packer.number(stager.target_values().size());
+  for (const double y : stager.target_values()) packer.real(y);
+  return packer.take();
+}
+
+// Adds the tallies in order of rank; levels and target values become sorted sets.
+Tally merge(const std::vector<std::string>& all, std::size_t columns) {
+  Tally tally;
+  tally.missing.resize(columns);
+  tally.known.resize(columns);
+  tally.sum.resize(columns);
+  std::vector<std::set<std::string>> levels(columns);
+  std::set<double> values;
+  const auto add = [](std::int64_t& to, Unpacker& from) { to += static_cast<std::int64_t>(from.number()); };
+  for (const std::string& one : all) {
+    Unpacker from(one);
+    add(tally.rows_counted, from);
+    add(tally.rows_read, from);
+    add(tally.rows_dropped, from);
+    for (std::size_t c = 0; c < columns; ++c) {
+      add(tally.missing[c], from);
+      add(tally.known[c], from);
+      const double high = from.real();
+      tally.sum[c] += DoubleDouble(high, from.real());
+      for (std::uint64_t n = from.number(); n > 0; --n) levels[c].emplace(from.text());
+    }
+    for (std::uint64_t n = from.number(); n > 0; --n) values.insert(from.real());
+  }
+  for (const auto& set : levels) tally.levels.emplace_back(set.begin(), set.end());
+  tally.target_values.assign(values.begin(), values.end());
+  return tally;
+}
+
+void encode_feature(const ColumnPlan& column, const std::vector<std::string>& levels, Encoding& encoding) {
+  using Kind = Feature::Kind;
+  if (column.type == Type::text) {
+    encoding.categoricals.push_back({column.name, levels});
+    for (std::size_t i = 1; i < levels.size(); ++i) {
+      encoding.features.push_back({column.name + "=" + levels[i], column.name, Kind::level, levels[i], 1});
+    }
+    return;
+  }
+  encoding.features.push_back({column.name, column.name, Kind::numeric, "", 1});
+  for (int k = 2; k <= column.degree; ++k) {
+    encoding.features.push_back({fmt::format("{}^{}", column.name, k), column.name, Kind::power, "", k});
+  }
+}
+
+void encode_target(const ColumnPlan& column, const LoadRequest& request, const Tally& tally, std::size_t c,
+                   Dataset& data) {
+  data.encoding.target = column.name;
+  if (request.target == TargetKind::real) return;
+  const bool numeric = column.type == Type::number;
+  std::vector<std::string> levels = tally.levels[c];
+  if (numeric) {
+    for (const double y : tally.target_values) levels.push_back(spell(y));
+  }
+  const BinaryLevels chosen =
+      choose_levels(fmt::format("the target '{}'", shown(column.name)), levels, numeric, request.positive);
+  data.encoding.negative_level = chosen.negative;
+  data.encoding.positive_level = chosen.positive;
+  data.summary.notes.push_back(chosen.note);
+}
+
+// The same on every worker, so what it throws is thrown by all.
+void encode(const LoadRequest& request, const std::vector<ColumnPlan>& plan, const Tally& tally, Dataset& data) {
+  constexpr std::size_t kManyLevels = 10'000;
+  Encoding& encoding = data.encoding;
+  encoding.missing = request.options.missing;
+  for (std::size_t c = 0; c < plan.size(); ++c) {
+    const ColumnPlan& column = plan[c];
+    if (column.role == Role::weight) {
+      encoding.weight = column.name;
+      if (!(tally.sum[c].high > 0))
+        throw InputError(fmt::format("every weight in column '{}' is 0", shown(column.name)));
+    }
+    if (column.role == Role::offset) encoding.offset = column.name;
+    if (column.role == Role::target) encode_target(column, request, tally, c, data);
+    if (column.role != Role::feature) continue;
+    encode_feature(column, tally.levels[c], encoding);
+    if (tally.levels[c].size() > kManyLevels) {
+      data.summary.notes.push_back(
+          fmt::format("column '{}' has {} levels; if it names rows rather than groups, --drop {} leaves it out",
+                      shown(column.name), tally.levels[c].size(), shown(column.name)));
+    }
+    if (column.type != Type::number || request.options.missing != MissingPolicy::mean) continue;
+    if (tally.known[c] == 0)
+      throw InputError(fmt::format("column '{}' has no value to take a mean of; --drop {} leaves it out",
+                                   shown(column.name), shown(column.name)));
+    encoding.fill[column.name] = static_cast<double>(tally.sum[c] / DoubleDouble(static_cast<double>(tally.known[c])));
+    data.summary.cells_filled += tally.missing[c];
+  }
+}
+
+struct Staged {
+  Stager stager;
+  std::vector<StagedBlock> blocks;
+};
+
+Tally read_rows(TableReader& reader, std::int64_t rows_scanned, std::size_t columns, Staged& staged,
+                ProgressMeter& meter, Peers& peers) {
+  const auto all = gather_or_throw(peers, [&] {
+    TableBatch batch;
+    while (reader.next(batch)) {
+      staged.blocks.push_back(staged.stager.stage(batch, [&](std::int64_t row) { return reader.where(row); }));
+      meter.at(reader.bytes_read(), staged.stager.rows_read());
+      peers.progress();
+    }
+    meter.finish(staged.stager.rows_read());
+    return pack(staged.stager, rows_scanned + reader.rows_counted(), columns);
+  });
+  return merge(all, columns);
+}
+
+}  // namespace
+
+Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
+                   const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
+  const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
+  std::vector<ColumnPlan> plan;
+  std::unique_ptr<TableReader> reader;
+  std::int64_t rows_scanned = 0;
+  if (catalog.format == Format::parquet) {
+    plan = plan_columns(parquet_columns(catalog, info), catalog.files[0].path, request);
+    agree_parquet_types(plan, request, catalog, info);
+    reader = read_parquet(catalog.files, own, wanted_columns(plan));
+  } else {
+    CsvPart part = find_slices(catalog, parts, peers);
+    plan = plan_columns(part.columns, catalog.files[0].path, request);
+    agree_csv_types(plan, request, part, peers);
+    rows_scanned = part.rows_scanned;
+    reader = read_csv(std::move(part.slices), wanted_columns(plan));
+  }
+  check_polynomials(plan);
+
+  Staged staged{Stager(plan, {request.options.missing, request.options.storage, false}), {}};
+  ProgressMeter meter(progress, catalog, own);
+  const Tally tally = read_rows(*reader, rows_scanned, plan.size(), staged, meter, peers);
+  reader.reset();
+  check_row_count(tally.rows_counted, tally.rows_read);
+  if (tally.rows_read == 0)
+    throw InputError(fmt::format("{}: there are no rows below the header", catalog.files[0].path));
+  if (tally.rows_dropped == tally.rows_read) {
+    throw InputError(
+        fmt::format("{}: every row has a missing value, so --missing drop leaves none", catalog.files[0].path));
+  }
+
+  Dataset data;
+  data.encoding.format = catalog.format;
+  encode(request, plan, tally, data);
+  data.summary.rows_in_files = tally.rows_counted;
+  data.summary.rows_read = tally.rows_read;
+  data.summary.rows_dropped = tally.rows_dropped;
+  note_unsplittable(catalog, parts, data.summary.notes);
+  std::vector<const Levels*> levels;
+  for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&staged.stager.levels(c));
+  const Layout layout = make_layout(plan, levels, data.encoding, request.options.storage);
+  data.shard = build_shard(layout, std::move(staged.blocks));
+  return data;
+}
+
+}  // namespace muster

@@ -1,0 +1,20 @@
+#include "data/pages.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+namespace muster {
+
+Pages::Pages(std::size_t bytes) : size_(bytes) {
+  if (bytes == 0) return;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  data_ = static_cast<std::byte*>(memory);
+}
+
+Pages::~Pages() {
+  if (data_) munmap(data_, size_);
+}
+
+}  // namespace muster
