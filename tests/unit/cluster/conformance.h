@@ -1,0 +1,23 @@
+// What every transport must do: checks written once, each run by all ranks of a group, as threads and under mpirun.
+// A check that fails throws on the rank where it does, with file and line.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "cluster/endpoint.h"
+
+namespace muster::conformance {
+
+// What the endpoints of a conformance run are opened with.
+inline constexpr std::size_t kCreditBytes = std::size_t{1} << 20;
+
+struct Check {
+  const char* name;
+  // exact: sums must have the bits of the fixed tree (default collectives), and not only be right.
+  void (*run)(Endpoint& endpoint, bool exact);
+};
+
+const std::vector<Check>& all_checks();
+
+}  // namespace muster::conformance

@@ -1,0 +1,96 @@
+// What the tests run under mpirun. First argument: what the ranks do.
+//   conformance, reproducible   every check of conformance.h
+//   throw                       rank 1 throws alone while the others wait for it
+//   throw-late                  rank 1 throws alone while the others compute, and never wait
+//   silent                      rank 1 spins outside its endpoint while the others wait for it
+//   stop                        rank 1 stops its own process (SIGSTOP)
+//   kill                        rank 1 kills its own process
+//   input-error                 every rank throws the same InputError
+//   lone-input-error            rank 1 throws an InputError while the others wait for it
+//   last-input-error            rank 0 throws an InputError after everything is done
+//   cancel                      rank 1 is cancelled, the others wait for it
+//   leave                       rank 1 returns while the others wait in a collective
+// Exit code: that of the error, as the command has it. An error of all is printed by rank 0.
+#include <csignal>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+#include "cluster/mpi/mpi_launch.h"
+#include "conformance.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+CancellationToken cancellation;
+
+void wait_for_rank_1(Endpoint& endpoint) {
+  if (endpoint.rank() % 2 == 0) {
+    endpoint.receive({{1}, {1}}, Deadline::never());
+  } else {
+    endpoint.barrier(Deadline::never());
+  }
+}
+
+void run_checks(Endpoint& endpoint, bool exact) {
+  for (const conformance::Check& check : conformance::all_checks()) {
+    try {
+      check.run(endpoint, exact);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(std::string(check.name) + ": " + error.what());
+    }
+    endpoint.barrier({endpoint.now() + 60});
+  }
+}
+
+void compute(Endpoint& endpoint, double seconds) {
+  const Time until = endpoint.now() + seconds;
+  while (endpoint.now() < until) endpoint.progress();
+}
+
+void fail(const std::string& how, Endpoint& endpoint) {
+  if (how == "input-error") throw InputError("data.csv:3: not a number");
+  if (how == "last-input-error") {
+    endpoint.barrier(Deadline::never());
+    if (endpoint.rank() == 0) throw InputError("cannot write model.json");
+    return;
+  }
+  if (endpoint.rank() != 1) return how == "throw-late" ? compute(endpoint, 30) : wait_for_rank_1(endpoint);
+  if (how == "throw" || how == "throw-late") throw std::runtime_error("its memory is full");
+  if (how == "lone-input-error") throw InputError("its file is gone");
+  if (how == "stop") raise(SIGSTOP);
+  if (how == "kill") raise(SIGKILL);
+  if (how == "cancel") cancellation.cancel();
+  if (how == "cancel") endpoint.receive({}, Deadline::never());
+  if (how == "silent") {
+    endpoint.send(0, 7, Buffer());
+    endpoint.progress();
+    for (volatile bool for_ever = true; for_ever;) {
+    }
+  }
+}
+
+int run(const std::string& how) {
+  EndpointOptions options;
+  options.credit_bytes = conformance::kCreditBytes;
+  const bool checks = how == "conformance" || how == "reproducible";
+  options.silence_seconds = checks ? 30 : 2;
+  options.reproducible = how == "reproducible";
+  options.cancellation = &cancellation;
+  try {
+    run_mpi(options,
+            [&](Endpoint& endpoint) { checks ? run_checks(endpoint, options.reproducible) : fail(how, endpoint); });
+  } catch (const Error& error) {
+    if (mpi_rank_from_environment() == 0) std::fprintf(stderr, "muster: %s\n", error.what());
+    return static_cast<int>(error.exit_code());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace muster
+
+int main(int count, char** arguments) {
+  return muster::run(count > 1 ? arguments[1] : "conformance");
+}
