@@ -1,0 +1,154 @@
+#include "engine/fit_certificate.h"
+
+#include <bit>
+#include <cmath>
+
+#include "base/double_double.h"
+
+namespace muster {
+namespace {
+
+// f's data part and gradient at a model, by u_j = scale_j w_j with the centred columns held, then by b.
+struct Evaluation {
+  double loss = 0;  // data part of f
+  double objective = 0;
+  std::vector<double> gradient;
+  double gradient_norm = 0;
+};
+
+Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
+  const std::size_t d = context.columns();
+  const Scaling& scaling = context.agreed.scaling;
+  std::vector<double> sums(2 * (d + 2));
+  context.pass(
+      [&] { return context.rows.certify(context.problem().loss, model.w, model.intercept, scaling.centre, sums); });
+  context.add_up(sums, ReduceOp::sum_double_double);
+  const auto mean = [&](std::size_t i) { return DoubleDouble(sums[2 * i], sums[2 * i + 1]) / context.agreed.weight; };
+  Evaluation result;
+  result.gradient.assign(d + (context.problem().intercept ? 1 : 0), 0.0);
+  DoubleDouble penalty = 0, square = 0;
+  for (std::size_t j = 0; j < d; ++j) {
+    if (scaling.scale[j] == 0) continue;
+    const DoubleDouble slope = mean(j + 2) + two_product(context.lambda(j), model.w[j]);
+    penalty += two_product(model.w[j], model.w[j]) * context.lambda(j);
+    result.gradient[j] = static_cast<double>(slope) / scaling.scale[j];
+  }
+  if (context.problem().intercept) result.gradient[d] = static_cast<double>(mean(1));
+  for (double g : result.gradient) square += two_product(g, g);
+  result.gradient_norm = std::sqrt(static_cast<double>(square));
+  result.loss = static_cast<double>(mean(0));
+  result.objective = static_cast<double>(mean(0) + penalty * 0.5);
+  return result;
+}
+
+// |∇F|²/(2 λ2) for F(w) = min_b f(w, b), in the coordinates in which the penalty is (λ2/2)|·|², plus what f has above
+// F: half g_b² over the curvature for the squared loss, where that is exact; twice that for logistic loss, whose
+// curvature changes along b.
+double strong_convexity_bound(const FitContext& context, const Evaluation& at, double curvature_by_intercept) {
+  const std::size_t d = context.columns();
+  double square = 0, by_intercept = 0;
+  for (std::size_t j = 0; j < d; ++j) {
+    const double g = at.gradient[j] * (context.problem().standardize ? 1 : context.agreed.scaling.scale[j]);
+    square += g * g;
+  }
+  if (context.problem().intercept) {
+    by_intercept = at.gradient[d] * at.gradient[d] / curvature_by_intercept;
+    if (context.problem().loss == Loss::squared) by_intercept /= 2;
+  }
+  return square / (2 * context.problem().l2) + by_intercept;
+}
+
+// Of weights × values, over all workers; 0 where there is none.
+double spread_of_targets(FitContext& context) {
+  const Shard& shard = context.rows.shard();
+  const auto mean_of = [&](auto&& value) {
+    DoubleDouble sum = 0;
+    for (std::size_t i = 0; i < shard.rows(); ++i)
+      sum += two_product(shard.weights.empty() ? 1 : shard.weights[i], value(shard.targets[i]));
+    double pair[] = {sum.high, sum.low};
+    context.add_up(pair, ReduceOp::sum_double_double);
+    return (pair[0] + pair[1]) / context.agreed.weight;
+  };
+  const double mean = mean_of([](double y) { return y; });
+  return mean_of([mean](double y) { return (y - mean) * (y - mean); });
+}
+
+// FNV-1a over the bits.
+std::uint64_t hash_of(std::span<const double> values) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (double value : values) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      hash ^= (std::bit_cast<std::uint64_t>(value) >> shift) & 0xff;
+      hash *= 0x100000001b3;
+    }
+  }
+  return hash;
+}
+
+// Compares this rank's model with rank 0's, bits and distance.
+void compare_ranks(FitContext& context, const LinearModel& model, Certificate& certificate) {
+  std::vector<double> mine = model.w;
+  mine.push_back(model.intercept);
+  const std::uint64_t hash = hash_of(mine);
+  std::vector<double> first = mine;
+  context.endpoint.broadcast(first, 0, Deadline::never());
+  double square = 0;
+  for (std::size_t j = 0; j < mine.size(); ++j) square += (mine[j] - first[j]) * (mine[j] - first[j]);
+  const auto low = static_cast<double>(hash & 0xffffffff), high = static_cast<double>(hash >> 32);
+  double largest[] = {low, -low, high, -high, std::sqrt(square)};
+  context.add_up(largest, ReduceOp::max);
+  certificate.same_model_on_all_ranks = largest[0] == -largest[1] && largest[2] == -largest[3];
+  certificate.consensus_distance = largest[4];
+}
+
+Certificate begin_certificate(FitContext& context, const Trained& trained, double loss, double objective) {
+  Certificate certificate;
+  certificate.objective = objective;
+  certificate.relative_target = std::max(std::abs(objective), trained.baseline);
+  certificate.rows_read = context.request.data.summary.rows_read;
+  certificate.rows_in_files = context.request.data.summary.rows_in_files;
+  compare_ranks(context, trained.model, certificate);
+  if (context.problem().loss == Loss::squared) {
+    certificate.training_rmse = std::sqrt(2 * std::max(0.0, loss));
+    const double spread = spread_of_targets(context);
+    if (spread > 0) certificate.training_r2 = 1 - 2 * loss / spread;
+  }
+  return certificate;
+}
+
+}  // namespace
+
+Certificate certify_from_rows(FitContext& context, const Trained& trained, const ExactFit* exact) {
+  const Evaluation at = evaluate_rows(context, trained.model);
+  Certificate certificate = begin_certificate(context, trained, at.loss, at.objective);
+  certificate.gradient_norm = at.gradient_norm;
+  certificate.computed_from = "rows";
+  if (exact != nullptr) {
+    double bound = exact->solution ? exact->solution->newton_decrement(at.gradient, 0) : 0;
+    context.endpoint.broadcast({&bound, 1}, 0, Deadline::never());
+    certificate.suboptimality_bound = bound;
+    certificate.bound_source = "newton decrement";
+    certificate.digits = exact->digits;
+  } else if (context.problem().l2 > 0) {
+    certificate.suboptimality_bound = strong_convexity_bound(context, at, trained.curvature_by_intercept);
+    certificate.bound_source = "strong convexity";
+  } else {
+    certificate.bound_source = "none: without a penalty (--l2) gradient descent gives no bound";
+  }
+  return certificate;
+}
+
+Certificate certify_from_statistics(FitContext& context, const ExactFit& exact) {
+  double penalty = 0;
+  for (std::size_t j = 0; j < context.columns(); ++j)
+    penalty += context.lambda(j) * exact.trained.model.w[j] * exact.trained.model.w[j];
+  Certificate certificate = begin_certificate(context, exact.trained, exact.objective - penalty / 2, exact.objective);
+  certificate.gradient_norm = exact.gradient_norm;
+  certificate.computed_from = "statistics";
+  certificate.suboptimality_bound = exact.suboptimality;
+  certificate.bound_source = "newton decrement";
+  certificate.digits = exact.digits;
+  return certificate;
+}
+
+}  // namespace muster

@@ -1,0 +1,77 @@
+// What the parts of fit() share: one rank's rows, its group, and what all agreed on before training.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cluster/endpoint.h"
+#include "engine/fit.h"
+#include "objective/linear_rows.h"
+
+namespace muster {
+
+// Equal on every rank.
+struct Agreement {
+  double weight = 0;      // S
+  std::int64_t rows = 0;  // of all shards
+  double entries = 0;     // stored values of all shards
+  bool sparse = false;
+  Scaling scaling;           // centre: the means, or 0 without an intercept; scale: root mean square around it
+  double target_centre = 0;  // of t = y − offset
+  double target_square = 0;  // mean of (t − centre)²
+};
+
+struct FitContext {
+  const FitRequest& request;
+  Endpoint& endpoint;
+  LinearRows& rows;
+  Agreement agreed;
+  Time start = 0;
+  double compute_seconds = 0;
+
+  const ProblemOptions& problem() const { return request.options.problem; }
+  std::size_t columns() const { return rows.columns(); }
+  const std::string& name_of(std::size_t column) const { return request.data.encoding.features[column].name; }
+
+  // Does a pass over this rank's rows: timed, and told to the endpoint's clock.
+  void pass(const std::function<Work()>& work) {
+    const Time begin = endpoint.now();
+    endpoint.charge(work());
+    compute_seconds += endpoint.now() - begin;
+  }
+  void add_up(std::span<double> values, ReduceOp op = ReduceOp::sum) {
+    endpoint.allreduce(values, op, Deadline::never());
+  }
+  // Whether any rank has been asked to stop. Collective.
+  bool stop_requested() {
+    double asked = request.cancellation != nullptr && request.cancellation->cancelled() ? 1 : 0;
+    add_up({&asked, 1});
+    return asked > 0;
+  }
+
+  // l2 in the user's units: the penalty is ½ Σ λ_j w_j².
+  double lambda(std::size_t j) const {
+    const double scale = agreed.scaling.scale[j];
+    return problem().standardize ? problem().l2 * scale * scale : problem().l2;
+  }
+  // f at the best constant model, squared loss.
+  double constant_objective() const { return agreed.target_square / 2; }
+};
+
+// What a solver hands to the certificate.
+struct Trained {
+  LinearModel model;
+  std::string solver;
+  StopReason reason = StopReason::converged;
+  std::string detail;
+  std::int64_t rounds = 0;
+  std::vector<RoundReport> history;
+  double baseline = 0;                // f at the best constant model
+  double curvature_by_intercept = 1;  // ∂²f/∂b² near the model
+  std::vector<std::string> dependent_columns, notes;
+};
+
+}  // namespace muster

@@ -1,0 +1,42 @@
+// Between the user's units and the coordinates gradient descent runs in:
+//
+//     v_j = σ_j w_j   (j = 1 … d),   b' = b + Σ c_j w_j ,   σ_j² = scale_j² + λ2/h
+//
+// with the columns' centres c_j and root mean squares scale_j, and h a bound on the loss's second derivative. With
+// λ2 in σ_j every diagonal entry of the Hessian is at most h in v, so that a penalty on a column of small scale does
+// not make the problem ill-conditioned. A constant column has σ_j = 0 and w_j = 0. Where the penalty acts on
+// standardised columns, σ_j = scale_j.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/fit.h"
+#include "engine/fit_context.h"
+
+namespace muster {
+
+class Coordinates {
+ public:
+  Coordinates(const Agreement& agreed, const ProblemOptions& problem);
+
+  std::size_t dimension() const { return scaling_.scale.size() + (intercept_ ? 1 : 0); }
+  const Scaling& scaling() const { return scaling_; }
+  const std::vector<double>& penalty() const { return penalty_; }  // by coordinate, 0 for the intercept
+  // Factor from ∂F/∂v_j to the derivative by the coordinate in which the penalty is (λ2/2)|·|².
+  double to_penalised(std::size_t j) const { return to_penalised_[j]; }
+
+  std::vector<double> from_user(const LinearModel& model) const;
+  // Sums in double-double: means can be many times larger than what they leave of the intercept.
+  LinearModel to_user(std::span<const double> v) const;
+
+ private:
+  Scaling scaling_;
+  bool intercept_;
+  std::vector<double> penalty_, to_penalised_;
+};
+
+// Largest second derivative of the loss by the margin.
+double largest_curvature(Loss loss);
+
+}  // namespace muster

@@ -1,0 +1,137 @@
+#include "engine/fit_exact.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace muster {
+namespace {
+
+constexpr double kDigitsWanted = 13;
+constexpr double kDigitsNeeded = 8;
+// Rows·p² + 4p³ that double-double handles in about a second on one core.
+constexpr double kCheap = 4e8;
+constexpr int kRoot = 0;
+
+enum : std::size_t { kIntercept, kObjective, kGradient, kGap, kDigits, kRefinedDigits, kCertain, kScalars };
+constexpr double kIndependent = 0, kDependent = 1, kConstant = 2;
+
+// What the other ranks need of a solution, as one message.
+std::vector<double> flatten(const ExactSolution& s) {
+  const std::size_t d = s.w.size();
+  std::vector<double> flat(kScalars + 2 * d, kIndependent);
+  flat[kIntercept] = s.intercept;
+  flat[kObjective] = s.objective;
+  flat[kGradient] = s.gradient_norm;
+  flat[kGap] = s.suboptimality;
+  flat[kDigits] = s.digits;
+  flat[kRefinedDigits] = s.refined_digits;
+  flat[kCertain] = s.rank_is_certain ? 1 : 0;
+  std::copy(s.w.begin(), s.w.end(), flat.begin() + kScalars);
+  for (std::size_t j : s.dependent) flat[kScalars + d + j] = kDependent;
+  for (std::size_t j : s.constant) flat[kScalars + d + j] = kConstant;
+  return flat;
+}
+
+class ExactTrainer {
+ public:
+  explicit ExactTrainer(FitContext& context) : context_(context) {
+    options_.intercept = context.problem().intercept;
+    options_.l2 = context.problem().l2;
+    options_.standardize = context.problem().standardize;
+    options_.between = [&context] { context.endpoint.progress(); };
+  }
+
+  ExactFit run() {
+    gather(Statistics::Precision::float64);
+    solve();
+    const double p = static_cast<double>(context_.columns()) + 2;
+    const bool cheap = static_cast<double>(context_.agreed.rows) * p * p + 4 * p * p * p <= kCheap;
+    const bool poor = flat_[kDigits] < (cheap ? kDigitsWanted : kDigitsNeeded) || flat_[kCertain] == 0;
+    bool stopped = context_.stop_requested();
+    if (poor && !stopped) {
+      gather(Statistics::Precision::double_double);
+      solve();
+      if (flat_[kDigits] < kDigitsWanted && flat_[kRefinedDigits] > flat_[kDigits]) refine();
+      stopped = context_.stop_requested();
+    }
+    return finish(poor, stopped);
+  }
+
+ private:
+  void gather(Statistics::Precision precision) {
+    statistics_ = {};
+    statistics_.columns = context_.columns();
+    statistics_.precision = precision;
+    statistics_.centre = context_.agreed.scaling.centre;
+    statistics_.centre.push_back(context_.agreed.target_centre);
+    context_.pass([&] { return context_.rows.accumulate(statistics_); });
+    const bool wide = precision == Statistics::Precision::double_double;
+    context_.endpoint.reduce(statistics_.sums, wide ? ReduceOp::sum_double_double : ReduceOp::sum, kRoot,
+                             Deadline::never());
+  }
+
+  // Solved on one rank and broadcast: ranks need not agree on a processor's rounding to agree on the model.
+  void solve() {
+    if (context_.endpoint.rank() == kRoot) solution_ = solve_exact(statistics_, options_);
+    share();
+  }
+
+  void share() {
+    flat_.assign(kScalars + 2 * context_.columns(), 0.0);
+    if (solution_) flat_ = flatten(*solution_);
+    context_.endpoint.broadcast(flat_, kRoot, Deadline::never());
+  }
+
+  void refine() {
+    const std::size_t d = context_.columns();
+    const std::span<const double> w(flat_.data() + kScalars, d);
+    std::vector<double> sums(2 * (d + 2));
+    context_.pass([&] {
+      return context_.rows.certify(Loss::squared, w, flat_[kIntercept], context_.agreed.scaling.centre, sums);
+    });
+    context_.endpoint.reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
+    if (solution_)
+      solution_ = refine_exact(std::move(*solution_), statistics_, options_, std::span<const double>(sums).subspan(2));
+    share();
+  }
+
+  ExactFit finish(bool double_double, bool stopped) {
+    ExactFit fit;
+    Trained& trained = fit.trained;
+    const std::size_t d = context_.columns();
+    trained.solver = "exact";
+    trained.model.w.assign(flat_.begin() + kScalars, flat_.begin() + static_cast<std::ptrdiff_t>(kScalars + d));
+    trained.model.intercept = flat_[kIntercept];
+    trained.reason = stopped ? StopReason::interrupted : StopReason::converged;
+    trained.detail = fmt::format("solved directly from {} statistics",
+                                 statistics_.precision == Statistics::Precision::float64 ? "double" : "double-double");
+    if (stopped) trained.detail += "; a stop was asked for";
+    trained.rounds = 1;
+    trained.history = {{1, context_.endpoint.now() - context_.start, flat_[kObjective], flat_[kGradient]}};
+    trained.baseline = context_.constant_objective();
+    fit.objective = flat_[kObjective];
+    fit.gradient_norm = flat_[kGradient];
+    fit.suboptimality = flat_[kGap];
+    fit.digits = flat_[kDigits];
+    fit.double_double = double_double;
+    for (std::size_t j = 0; j < d; ++j)
+      if (flat_[kScalars + d + j] != kIndependent) trained.dependent_columns.push_back(context_.name_of(j));
+    fit.solution = std::move(solution_);
+    return fit;
+  }
+
+  FitContext& context_;
+  ExactOptions options_;
+  Statistics statistics_;
+  std::optional<ExactSolution> solution_;
+  std::vector<double> flat_;
+};
+
+}  // namespace
+
+ExactFit fit_exact(FitContext& context) {
+  return ExactTrainer(context).run();
+}
+
+}  // namespace muster
