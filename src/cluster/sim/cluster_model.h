@@ -19,14 +19,14 @@ inline constexpr Time kForever = std::numeric_limits<double>::infinity();
 struct NodeModel {
   double flops_per_second = 4e9;
   double bytes_per_second = 10e9;
-  Distribution factor;
-  Distribution round_factor;
+  Distribution factor = {};
+  Distribution round_factor = {};
   int host = -1;  // index into hosts; -1: a host of its own, like default_host
 };
 
 // What ranks share: a name, a network interface that is a queue in each direction, a place.
 struct HostModel {
-  std::string name;         // empty: "node7" after the first rank on it
+  std::string name = {};     // empty: "node7" after the first rank on it
   double out_bandwidth = 0;  // bytes/s; 0: as the inter-host link's
   double in_bandwidth = 0;   // likewise
   int site = 0;
@@ -44,7 +44,7 @@ struct LinkModel {
 // All traffic between two sites, each direction one queue of the link's bandwidth.
 struct SiteLink {
   int first = 0, second = 1;
-  LinkModel link;
+  LinkModel link = {};
 };
 
 // The node is gone from then on: its rank stops between two instructions of its own, and nothing answers.
@@ -63,7 +63,7 @@ struct NodePause {
 // What befalls messages from one set of nodes to the other, both ways, while at <= time of sending < until. Empty sets
 // mean all nodes (for `others`: all that are not in `nodes`).
 struct LinkFault {
-  std::vector<int> nodes, others;
+  std::vector<int> nodes = {}, others = {};
   Time at = 0;
   Time until = kForever;
   bool cut = false;            // nothing passes; what waits passes when the cut heals, else it is lost

@@ -30,7 +30,7 @@ class Courier {
   Courier(const ClusterModel& model, const Failures& failures, int ranks)
       : network_(model, failures, ranks), header_bytes_(model.header_bytes), tie_seed_(model.tie_seed) {}
 
-  Network& network() { return network_; }
+  const Network& network() const { return network_; }
   EventQueue& queue() { return queue_; }
 
   // The sender's processor is done with the message at `at`, which may lie ahead of the queue. False if it was lost.

@@ -12,7 +12,7 @@ struct Distribution {
   Kind kind = Kind::constant;
   double a = 1;  // constant: the value; uniform: low; exponential: mean; lognormal: median; pareto: minimum
   double b = 0;  // uniform: high; lognormal: sigma of the logarithm; pareto: shape
-  std::vector<double> values;  // empirical: each as likely as another
+  std::vector<double> values = {};  // empirical: each as likely as another
 
   static Distribution constant(double value) { return {Kind::constant, value, 0, {}}; }
   static Distribution uniform(double low, double high) { return {Kind::uniform, low, high, {}}; }
