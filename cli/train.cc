@@ -53,7 +53,7 @@ std::string remarks(const Report& report) {
     text += fmt::format("note: these columns depend on others, so the minimum-norm solution was taken: {}\n",
                         fmt::join(report.dependent_columns, ", "));
   }
-  if (!report.solver_reason.empty()) text += fmt::format("solver: {} ({})\n", report.solver, report.solver_reason);
+  if (!report.solver_reason.empty()) text += fmt::format("solver: {}\n", report.solver_reason);
   return text;
 }
 
