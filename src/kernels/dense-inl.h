@@ -85,22 +85,84 @@ HWY_INLINE void add_tile(const T* x, std::size_t count, std::size_t cols, const 
   for (; i < count; ++i) add_rows<kSquare, 1>(x + i * cols, cols, factors ? factors + i : nullptr, c, sums);
 }
 
+// Consecutive rows.
+template <class T>
+struct Tile {
+  const T* x;
+  std::size_t count;
+};
+
+// Both halves of the pass at once, for four rows each: adds the rows of `done` to the gradient, which come from cache,
+// and takes the margins of `next`, which come from memory, so that neither waits for the other.
+template <class T, class Part>
+HWY_INLINE void add_and_multiply(Part part, const T* done, const Vector* factors, const T* next, std::size_t cols,
+                                 const double* u, const double* c, double* gradient, Vector* margins) {
+  const Vector centre = part.get(c);
+  const Vector coefficient = part.get(u);
+  Vector sum = part.get(gradient);
+  for (std::size_t k = 0; k < 4; ++k) {
+    margins[k] = hn::MulAdd(coefficient, hn::Sub(part.get(next + k * cols), centre), margins[k]);
+    sum = hn::MulAdd(factors[k], hn::Sub(part.get(done + k * cols), centre), sum);
+  }
+  part.put(sum, gradient);
+}
+
+template <class T>
+HWY_INLINE void add_and_multiply_rows(const T* done, const double* factors, const T* next, std::size_t cols,
+                                      const double* u, const double* c, double* gradient, double* margins) {
+  const Tag d;
+  const std::size_t lanes = hn::Lanes(d);
+  Vector factor[4], sums[4];
+  for (std::size_t k = 0; k < 4; ++k) {
+    factor[k] = hn::Set(d, factors[k]);
+    sums[k] = hn::Zero(d);
+  }
+  std::size_t j = 0;
+  for (; j + lanes <= cols; j += lanes) {
+    add_and_multiply(Whole(), done + j, factor, next + j, cols, u + j, c + j, gradient + j, sums);
+  }
+  if (j < cols) {
+    add_and_multiply(First{cols - j}, done + j, factor, next + j, cols, u + j, c + j, gradient + j, sums);
+  }
+  for (std::size_t k = 0; k < 4; ++k) margins[k] = sum_of_lanes(sums[k]);
+}
+
+// The gradient's share of the rows of one tile, and the margins of the next, where there are any.
+template <class T>
+HWY_INLINE void finish_and_begin(Tile<T> done, const double* factors, Tile<T> next, std::size_t cols,
+                                 const MarginRequest& request, double* gradient, double* margins) {
+  std::size_t i = 0;
+  for (; i + 4 <= HWY_MIN(done.count, next.count); i += 4) {
+    add_and_multiply_rows(done.x + i * cols, factors + i, next.x + i * cols, cols, request.u, request.centre, gradient,
+                          margins + i);
+  }
+  add_tile<false>(done.x + i * cols, done.count - i, cols, factors + i, request.centre, gradient);
+  if (i < next.count) margins_of_tile(next.x + i * cols, next.count - i, cols, request.u, request.centre, margins + i);
+}
+
 template <class T>
 void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient) {
-  double buffer[kLargestTile];
+  double margins[kLargestTile];
+  double factors[kLargestTile];
   LaneSums lane_sums;
   const std::size_t tile = tile_rows(rows.cols);
-  for (std::size_t begin = 0; begin < rows.rows; begin += tile) {
-    const std::size_t count = HWY_MIN(tile, rows.rows - begin);
-    const T* x = rows.values + begin * rows.cols;
-    margins_of_tile(x, count, rows.cols, request.u, request.centre, buffer);
-    for (std::size_t i = 0; i < count; ++i) {
-      buffer[i] = buffer[i] + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
+  const auto tile_at = [&](std::size_t begin) {
+    return Tile<T>{rows.values + begin * rows.cols, HWY_MIN(tile, rows.rows - begin)};
+  };
+  if (rows.rows == 0) return;
+  Tile<T> current = tile_at(0);
+  margins_of_tile(current.x, current.count, rows.cols, request.u, request.centre, margins);
+  for (std::size_t begin = 0; begin < rows.rows;) {
+    for (std::size_t i = 0; i < current.count; ++i) {
+      margins[i] = margins[i] + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     }
     const RowData tile_data{data.targets ? data.targets + begin : nullptr,
                             data.weights ? data.weights + begin : nullptr, nullptr};
-    residual_rows(request.function, buffer, count, tile_data, buffer, lane_sums);
-    add_tile<false>(x, count, rows.cols, buffer, request.centre, gradient);
+    residual_rows(request.function, margins, current.count, tile_data, factors, lane_sums);
+    begin += current.count;
+    const Tile<T> next = begin < rows.rows ? tile_at(begin) : Tile<T>{nullptr, 0};
+    finish_and_begin(current, factors, next, rows.cols, request, gradient, margins);
+    current = next;
   }
   lane_sums.add_to(sums);
 }

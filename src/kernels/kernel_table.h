@@ -135,13 +135,16 @@ struct KernelTable {
 // The kernels of a set this program was compiled for. Calling one on a machine without the set is a bug.
 const KernelTable& kernel_table(InstructionSet set);
 
-// Rows of a tile of the fused pass: what keeps its values in a core's second-level cache between the two times they are
-// used. A function of the number of columns alone, because the lanes of the loss depend on it.
+// Rows of a tile of the fused pass: few enough for two tiles to stay in a core's second-level cache between the two
+// times they are used, but four where it can be helped, since four rows share every load of a coefficient. A function
+// of the number of columns alone, because the lanes of the loss depend on it.
 constexpr std::size_t kLargestTile = 64;
 constexpr std::size_t tile_rows(std::size_t cols) {
   constexpr std::size_t kTileValues = 8 * 1024;  // 64 KiB as float64
+  constexpr std::size_t kFourRows = 256 * 1024;  // values; 2 MiB
+  if (4 * cols > kTileValues) return 4 * cols <= kFourRows ? 4 : 1;
   std::size_t rows = kLargestTile;
-  while (rows > 1 && rows * cols > kTileValues) rows /= 2;
+  while (rows * cols > kTileValues) rows /= 2;
   return rows;
 }
 
