@@ -203,7 +203,7 @@ Command parse_subcommand(const std::string& name, const std::vector<std::string>
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) return Text{kShortHelp};
+  if (arguments.empty()) return Text{kShortHelp, ExitCode::bad_input};
   const std::string& first = arguments.front();
   std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (first == "--version") return Text{fmt::format("muster {}\n", version())};

@@ -32,6 +32,7 @@ struct EvaluateCommand {
 // Something to print and be done: help, or the version.
 struct Text {
   std::string text;
+  ExitCode code = ExitCode::ok;
 };
 
 using Command = std::variant<TrainCommand, PredictCommand, EvaluateCommand, Text>;

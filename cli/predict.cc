@@ -33,7 +33,7 @@ int run(const EvaluateCommand& command) {
 
 int run(const Text& text) {
   if (!silent_rank()) print(text.text);
-  return 0;
+  return static_cast<int>(text.code);
 }
 
 }  // namespace muster::cli

@@ -78,9 +78,9 @@ int run(const TrainCommand& command) {
   result.model.save(command.output);
   if (!command.report.empty()) write_file(command.report, to_json(result.report));
   if (command.quiet) return static_cast<int>(code);
-  std::fputs(remarks(result.report).c_str(), stderr);
   // The table would spoil a model or report that goes to standard output itself.
   if (!is_standard_output(command.output) && !is_standard_output(command.report)) print(describe(result));
+  std::fputs(remarks(result.report).c_str(), stderr);
   std::fprintf(stderr, "model: %s\n", command.output.c_str());
   return static_cast<int>(code);
 }
