@@ -176,11 +176,11 @@ std::vector<WantedColumn> wanted_columns(const std::vector<ColumnPlan>& plan) {
     WantedColumn want{column.name, column.type == Type::text, ""};
     if (column.role == Role::feature) {
       want.not_number =
-          fmt::format(" as other cells of it; --categorical {} makes its cells levels", shown(column.name));
+          fmt::format(", as its other cells are; --categorical {} makes its cells levels", shown(column.name));
     } else {
-      want.not_number = column.role == Role::target   ? " as a target must be"
-                        : column.role == Role::weight ? " as a weight must be"
-                                                      : " as an offset must be";
+      want.not_number = column.role == Role::target   ? ", as a target must be"
+                        : column.role == Role::weight ? ", as a weight must be"
+                                                      : ", as an offset must be";
     }
     wanted.push_back(std::move(want));
   }

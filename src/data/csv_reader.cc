@@ -22,7 +22,8 @@ namespace {
 // Parses a block of whole rows. Fails with Arrow's words, which name neither line nor column of the file.
 arrow::Result<std::shared_ptr<arrow::Table>> parse(std::string_view text, const CsvHeader& header,
                                                    const std::vector<std::string>& columns,
-                                                   const std::vector<std::shared_ptr<arrow::DataType>>& types) {
+                                                   const std::vector<std::shared_ptr<arrow::DataType>>& types,
+                                                   bool skip_ragged = false) {
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
   read.block_size =
@@ -31,6 +32,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> parse(std::string_view text, const 
   auto rules = arrow::csv::ParseOptions::Defaults();
   rules.delimiter = header.dialect.delimiter;
   rules.newlines_in_values = true;
+  if (skip_ragged) rules.invalid_row_handler = [](const auto&) { return arrow::csv::InvalidRowResult::Skip; };
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.strings_can_be_null = true;
   convert.include_columns = columns;
@@ -60,6 +62,7 @@ class CsvTableReader final : public TableReader {
   }
 
   bool next(TableBatch& batch) override {
+    if (refused_) throw InputError(*refused_);
     while (!blocks_ || !blocks_->next()) {
       if (blocks_) ++slice_;
       blocks_.reset();
@@ -69,8 +72,14 @@ class CsvTableReader final : public TableReader {
     }
     if (!slices_[slice_].counted) rows_counted_ += static_cast<std::int64_t>(blocks_->rows());
     bytes_read_ += static_cast<std::int64_t>(blocks_->text().size());
-    const auto table = parse(blocks_->text(), header(), names_, types_);
-    if (!table.ok()) explain(table.status().message());
+    auto table = parse(blocks_->text(), header(), names_, types_);
+    if (!table.ok()) {
+      // The rows above the one that is refused come first: they may hold an earlier fault that only the caller sees.
+      const Fault fault = find_fault(table.status().message());
+      if (fault.row_begin > 0) table = parse(blocks_->text().substr(0, fault.row_begin), header(), names_, types_);
+      if (!table.ok()) throw InputError(fault.sentence);
+      refused_ = fault.sentence;
+    }
     copy_columns(**table, wanted_, batch);
     return true;
   }
@@ -95,8 +104,13 @@ class CsvTableReader final : public TableReader {
     return fmt::format("{}:{}", blocks_->file().path, line_at(blocks_->file(), blocks_->offset() + at));
   }
 
-  // Arrow refused the block: finds the first row that gives a reason.
-  [[noreturn]] void explain(const std::string& arrow_says) const {
+  struct Fault {
+    std::size_t row_begin;
+    std::string sentence;
+  };
+
+  // Arrow refused the block: the first row that gives a reason.
+  Fault find_fault(const std::string& arrow_says) const {
     std::vector<std::size_t> at_column;
     for (const std::string& name : names_) {
       at_column.push_back(static_cast<std::size_t>(std::find(header().names.begin(), header().names.end(), name) -
@@ -105,20 +119,19 @@ class CsvTableReader final : public TableReader {
     std::size_t at = 0;
     while (const auto row = next_row(blocks_->text(), at, header().dialect)) {
       at = row->end;
-      if (row->unterminated) throw InputError(place(row->open_quote) + ": a quote opens here and is never closed");
-      if (row->cells.size() != header().names.size())
-        throw InputError(place(row->begin) + ": " + ragged(*row, header()));
+      if (row->unterminated) return {row->begin, place(row->open_quote) + ": a quote opens here and is never closed"};
+      if (row->cells.size() != header().names.size()) {
+        return {row->begin, place(row->begin) + ": " + ragged(*row, header())};
+      }
       for (std::size_t c = 0; c < names_.size(); ++c) {
         const std::string& cell = row->cells[at_column[c]];
         if (wanted_[c].text ? is_utf8(cell) : is_missing(cell) || as_number(cell)) continue;
-        throw InputError(place(row->begin) +
-                         fmt::format(": column '{}' {}", shown(names_[c]),
-                                     wanted_[c].text ? fmt::format("holds '{}', which is not UTF-8 text", shown(cell))
-                                                     : fmt::format("holds '{}', which is not a number{}", shown(cell),
-                                                                   wanted_[c].not_number)));
+        return {row->begin,
+                fmt::format("{}: column '{}' holds '{}', which is not {}", place(row->begin), shown(names_[c]),
+                            shown(cell), wanted_[c].text ? "UTF-8 text" : "a number" + wanted_[c].not_number)};
       }
     }
-    throw InputError(fmt::format("{}: cannot be read: {}", place(0), shown(arrow_says)));
+    return {0, fmt::format("{}: cannot be read: {}", place(0), shown(arrow_says))};
   }
 
   std::vector<CsvSlice> slices_;
@@ -128,6 +141,7 @@ class CsvTableReader final : public TableReader {
   std::vector<std::shared_ptr<arrow::DataType>> types_;
   std::size_t slice_ = 0;
   std::optional<RowBlocks> blocks_;
+  std::optional<std::string> refused_;  // the sentence about the row below the last batch
   std::int64_t rows_counted_ = 0, bytes_read_ = 0;
 };
 
@@ -145,7 +159,7 @@ void count_texts(const arrow::ChunkedArray& column, CellCounts& counts) {
 // Adds what the block shows. A block Arrow refuses shows nothing: reading it will say why.
 void sample_block(std::string_view text, const CsvHeader& header, const std::vector<std::string>& columns,
                   std::vector<CellCounts>& counts) {
-  const auto inferred = parse(text, header, columns, {});
+  const auto inferred = parse(text, header, columns, {}, true);
   if (!inferred.ok()) return;
   std::vector<std::string> others;
   std::vector<std::size_t> other_at;
@@ -160,7 +174,7 @@ void sample_block(std::string_view text, const CsvHeader& header, const std::vec
   }
   if (others.empty()) return;
   const auto texts =
-      parse(text, header, others, std::vector<std::shared_ptr<arrow::DataType>>(others.size(), arrow::binary()));
+      parse(text, header, others, std::vector<std::shared_ptr<arrow::DataType>>(others.size(), arrow::binary()), true);
   if (!texts.ok()) return;
   for (std::size_t i = 0; i < others.size(); ++i)
     count_texts(*(*texts)->column(static_cast<int>(i)), counts[other_at[i]]);

@@ -91,7 +91,7 @@ void require_columns(const std::vector<ColumnPlan>& plan, const std::vector<std:
 
 std::vector<WantedColumn> wanted_of(const std::vector<ColumnPlan>& plan) {
   std::vector<WantedColumn> wanted = wanted_columns(plan);
-  for (WantedColumn& column : wanted) column.not_number = " as it was in training";
+  for (WantedColumn& column : wanted) column.not_number = ", as it was in training";
   return wanted;
 }
 

@@ -1,0 +1,148 @@
+#include <arrow/array.h>
+#include <arrow/builder.h>
+#include <arrow/io/compressed.h>
+#include <arrow/io/file.h>
+#include <arrow/table.h>
+#include <arrow/util/compression.h>
+#include <fmt/format.h>
+#include <parquet/arrow/writer.h>
+
+#include "load_helpers.h"
+
+namespace muster {
+namespace {
+
+template <class Builder, class Value>
+std::shared_ptr<arrow::Array> array_of(const std::vector<std::optional<Value>>& values) {
+  Builder builder;
+  for (const auto& value : values) {
+    const arrow::Status status = value ? builder.Append(*value) : builder.AppendNull();
+    EXPECT_TRUE(status.ok());
+  }
+  return *builder.Finish();
+}
+
+// x: int64, s: text, b: bool, t: a date, y: double; rows i = begin … end − 1.
+std::shared_ptr<arrow::Table> table(int begin, int end, bool missing) {
+  std::vector<std::optional<std::int64_t>> x;
+  std::vector<std::optional<std::string>> s;
+  std::vector<std::optional<bool>> b;
+  std::vector<std::optional<std::int32_t>> t;
+  std::vector<std::optional<double>> y;
+  for (int i = begin; i < end; ++i) {
+    x.push_back(missing && i % 10 == 3 ? std::nullopt : std::optional<std::int64_t>(i));
+    s.push_back(std::string(1, static_cast<char>('a' + i % 3)));
+    b.push_back(i % 2 == 1);
+    t.push_back(i);
+    y.push_back(i / 4.0);
+  }
+  return arrow::Table::Make(
+      arrow::schema({arrow::field("x", arrow::int64()), arrow::field("s", arrow::utf8()),
+                     arrow::field("b", arrow::boolean()), arrow::field("t", arrow::date32()),
+                     arrow::field("y", arrow::float64())}),
+      {array_of<arrow::Int64Builder>(x), array_of<arrow::StringBuilder>(s), array_of<arrow::BooleanBuilder>(b),
+       array_of<arrow::Date32Builder>(t), array_of<arrow::DoubleBuilder>(y)});
+}
+
+void write_parquet(const std::string& path, const arrow::Table& rows, int group) {
+  auto out = *arrow::io::FileOutputStream::Open(path);
+  ASSERT_TRUE(parquet::arrow::WriteTable(rows, arrow::default_memory_pool(), out, group).ok());
+  ASSERT_TRUE(out->Close().ok());
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string packed(const std::string& path, arrow::Compression::type type, const std::string& text) {
+  auto codec = *arrow::util::Codec::Create(type);
+  auto out = *arrow::io::CompressedOutputStream::Make(codec.get(), *arrow::io::FileOutputStream::Open(path));
+  EXPECT_TRUE(out->Write(text.data(), static_cast<std::int64_t>(text.size())).ok());
+  EXPECT_TRUE(out->Close().ok());
+  return path;
+}
+
+TEST(LoadParquet, RowGroupsAreShared) {
+  const TemporaryDirectory dir;
+  write_parquet(dir.path() + "/a.parquet", *table(0, 50, false), 7);
+  write_parquet(dir.path() + "/b.parquet", *table(50, 60, false), 100);
+  LoadRequest request = request_for(dir.path(), "y");
+  request.options.drop = {"t"};
+  for (const int n : {1, 2, 5, 12}) {
+    const Rows rows = load_on(n, request);
+    EXPECT_EQ(rows.feature_names(), (std::vector<std::string>{"x", "s=b", "s=c", "b=true"}));
+    ASSERT_EQ(rows.x.size(), 60u);
+    EXPECT_EQ(rows.summary.rows_in_files, 60);
+    for (int i = 0; i < 60; ++i) {
+      const auto r = static_cast<std::size_t>(i);
+      EXPECT_EQ(rows.x[r],
+                (std::vector<double>{1.0 * i, i % 3 == 1 ? 1.0 : 0.0, i % 3 == 2 ? 1.0 : 0.0, i % 2 ? 1.0 : 0.0}));
+      EXPECT_EQ(rows.y[r], i / 4.0);
+    }
+    if (n == 2) {
+      EXPECT_GT(*std::min_element(rows.rows_by_worker.begin(), rows.rows_by_worker.end()), 20u);
+    }
+  }
+}
+
+TEST(LoadParquet, MissingOtherTypesAndDamage) {
+  const TemporaryDirectory dir;
+  const std::string path = dir.path() + "/m.parquet";
+  write_parquet(path, *table(0, 20, true), 5);
+  LoadRequest request = request_for(path, "y");
+  EXPECT_TRUE(says(load_error(2, request), path + ": column 't' is of type date32", {"--drop t"}));
+  request.options.drop = {"t"};
+  for (const int n : {1, 3}) {
+    EXPECT_TRUE(says(load_error(n, request), path + ", row 4: column 'x' has a missing value", {}));
+  }
+  request.options.missing = MissingPolicy::drop;
+  EXPECT_EQ(load_on(3, request).summary.rows_dropped, 2);
+  request.options.missing = MissingPolicy::mean;
+  EXPECT_EQ(load_on(3, request).x[3][0], (190.0 - 3 - 13) / 18);
+  const std::string good = read_file(path);
+  dir.file("cut.parquet", good.substr(0, good.size() / 2));
+  request.options.paths = {dir.path() + "/cut.parquet"};
+  EXPECT_TRUE(says(load_error(2, request), dir.path() + "/cut.parquet: cannot be read as Parquet", {}));
+  std::string broken = good;
+  for (std::size_t i = 8; i < 200; ++i) broken[i] = static_cast<char>(broken[i] ^ 0x5a);
+  dir.file("broken.parquet", broken);
+  request.options.paths = {dir.path() + "/broken.parquet"};
+  EXPECT_TRUE(says(load_error(2, request), dir.path() + "/broken.parquet: ", {}));
+}
+
+TEST(LoadPacked, EveryCompressionIsReadWhole) {
+  const TemporaryDirectory dir;
+  std::string text = "x,y\n";
+  for (int i = 0; i < 3000; ++i) text += fmt::format("{},{}\n", i, 2 * i);
+  const std::vector<std::pair<std::string, arrow::Compression::type>> kinds = {{".gz", arrow::Compression::GZIP},
+                                                                               {".zst", arrow::Compression::ZSTD},
+                                                                               {".bz2", arrow::Compression::BZ2},
+                                                                               {".lz4", arrow::Compression::LZ4_FRAME}};
+  for (const auto& [end, type] : kinds) {
+    for (const int n : {1, 3}) {
+      const Rows rows = load_on(n, request_for(packed(dir.path() + "/p.csv" + end, type, text), "y"));
+      ASSERT_EQ(rows.y.size(), 3000u);
+      EXPECT_EQ(rows.y[2999], 5998);
+      EXPECT_EQ(rows.summary.notes.size(), n == 1 ? 0u : 1u);
+      if (n > 1) {
+        EXPECT_TRUE(says(rows.summary.notes[0], "not splittable: ", {end}));
+      }
+    }
+  }
+  const Rows svm =
+      load_on(2, request_for(packed(dir.path() + "/p.svm.gz", arrow::Compression::GZIP, "1 1:2\n3 2:4\n"), ""));
+  EXPECT_EQ(svm.y, (std::vector<double>{1, 3}));
+  // Line numbers are those of the text.
+  EXPECT_TRUE(
+      says(load_error(2, request_for(packed(dir.path() + "/e.csv.gz", arrow::Compression::GZIP, text + "1,b\n"), "y")),
+           dir.path() + "/e.csv.gz:3002: ", {"'b'"}));
+  const std::string whole = read_file(dir.path() + "/p.csv.gz");
+  EXPECT_TRUE(says(load_error(2, request_for(dir.file("t.csv.gz", whole.substr(0, whole.size() - 700)), "y")),
+                   dir.path() + "/t.csv.gz: the packed data end too early", {}));
+  EXPECT_TRUE(says(load_error(2, request_for(dir.file("n.csv.gz", "x,y\n1,2\n"), "y")),
+                   dir.path() + "/n.csv.gz: the packed data are damaged", {}));
+}
+
+}  // namespace
+}  // namespace muster
