@@ -34,21 +34,22 @@ Choice choose_solver(const FitContext& context) {
   const std::size_t columns = context.columns();
   const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
   if (context.problem().loss == Loss::logistic)
-    return {SolverChoice::gd, "gd: a logistic loss is not solved in one pass"};
+    return {SolverChoice::gd, "gd, because a logistic loss is not solved in one pass"};
   if (columns > kColumnsOfExact)
-    return {SolverChoice::gd, fmt::format("gd: the dense solve of exact is too large for {} columns", columns)};
+    return {SolverChoice::gd, fmt::format("gd, because the dense solve of exact is too large for {} columns", columns)};
   const double row_entries = context.agreed.entries / std::max(1.0, rows);
   // Sparse rows: pairs of entries cost some hundred operations each; dense ones a fraction of one.
   const double statistics =
       context.agreed.sparse ? std::min(100 * rows * row_entries * row_entries, rows * d * d) : rows * d * d;
   const double passes = kExpectedPasses * 4 * context.agreed.entries;
   if (columns > kFewColumns && context.agreed.sparse && statistics + d * d * d / 3 > passes)
-    return {SolverChoice::gd, fmt::format("gd: the rows are sparse, and {} columns make passes over them cheaper than "
-                                          "a dense solve",
-                                          columns)};
+    return {SolverChoice::gd,
+            fmt::format("gd, because the rows are sparse and {} columns make passes over them cheaper than "
+                        "a dense solve",
+                        columns)};
   return {SolverChoice::exact,
-          fmt::format("exact: for {} column{} one pass and a dense solve are cheaper than gradient rounds", columns,
-                      columns == 1 ? "" : "s")};
+          fmt::format("exact, because for {} column{} one pass and a dense solve are cheaper than gradient rounds",
+                      columns, columns == 1 ? "" : "s")};
 }
 
 Choice resolve_solver(const FitContext& context) {
@@ -138,6 +139,7 @@ FitResult finish_exact(FitContext& context, std::string reason) {
 
 FitResult finish_gd(FitContext& context, std::string reason) {
   Trained trained = fit_gd(context);
+  trained.dependent_columns = find_dependent_columns(context);
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);
   LinearModel model = trained.model;

@@ -14,7 +14,7 @@ constexpr double kCheap = 4e8;
 constexpr int kRoot = 0;
 
 enum : std::size_t { kIntercept, kObjective, kGradient, kGap, kDigits, kRefinedDigits, kCertain, kScalars };
-constexpr double kIndependent = 0, kDependent = 1, kConstant = 2;
+constexpr double kIndependent = 0, kDependent = 1;
 
 // What the other ranks need of a solution, as one message.
 std::vector<double> flatten(const ExactSolution& s) {
@@ -29,8 +29,12 @@ std::vector<double> flatten(const ExactSolution& s) {
   flat[kCertain] = s.rank_is_certain ? 1 : 0;
   std::copy(s.w.begin(), s.w.end(), flat.begin() + kScalars);
   for (std::size_t j : s.dependent) flat[kScalars + d + j] = kDependent;
-  for (std::size_t j : s.constant) flat[kScalars + d + j] = kConstant;
   return flat;
+}
+
+bool cheap_in_double_double(const FitContext& context) {
+  const double p = static_cast<double>(context.columns()) + 2;
+  return static_cast<double>(context.agreed.rows) * p * p + 4 * p * p * p <= kCheap;
 }
 
 class ExactTrainer {
@@ -45,9 +49,8 @@ class ExactTrainer {
   ExactFit run() {
     gather(Statistics::Precision::float64);
     solve();
-    const double p = static_cast<double>(context_.columns()) + 2;
-    const bool cheap = static_cast<double>(context_.agreed.rows) * p * p + 4 * p * p * p <= kCheap;
-    const bool poor = flat_[kDigits] < (cheap ? kDigitsWanted : kDigitsNeeded) || flat_[kCertain] == 0;
+    const double wanted = cheap_in_double_double(context_) ? kDigitsWanted : kDigitsNeeded;
+    const bool poor = flat_[kDigits] < wanted || flat_[kCertain] == 0;
     bool stopped = context_.stop_requested();
     if (poor && !stopped) {
       gather(Statistics::Precision::double_double);
@@ -56,6 +59,13 @@ class ExactTrainer {
       stopped = context_.stop_requested();
     }
     return finish(poor, stopped);
+  }
+
+  // Of the statistics alone; the solution is for the squared loss and is not used.
+  std::vector<std::string> dependent_columns() {
+    gather(Statistics::Precision::double_double);
+    solve();
+    return named_dependent_columns();
   }
 
  private:
@@ -115,10 +125,16 @@ class ExactTrainer {
     fit.suboptimality = flat_[kGap];
     fit.digits = flat_[kDigits];
     fit.double_double = double_double;
-    for (std::size_t j = 0; j < d; ++j)
-      if (flat_[kScalars + d + j] != kIndependent) trained.dependent_columns.push_back(context_.name_of(j));
+    trained.dependent_columns = named_dependent_columns();
     fit.solution = std::move(solution_);
     return fit;
+  }
+
+  std::vector<std::string> named_dependent_columns() const {
+    std::vector<std::string> names;
+    for (std::size_t j = 0; j < context_.columns(); ++j)
+      if (flat_[kScalars + context_.columns() + j] == kDependent) names.push_back(context_.name_of(j));
+    return names;
   }
 
   FitContext& context_;

@@ -21,4 +21,8 @@ struct ExactFit {
 // global numbers only, never on how many workers there are.
 ExactFit fit_exact(FitContext& context);
 
+// Collective. Names of the columns that are combinations of others, for a solver that does not find out by
+// itself; empty where there is a penalty, or where finding out would take longer than about a second.
+std::vector<std::string> find_dependent_columns(FitContext& context);
+
 }  // namespace muster
