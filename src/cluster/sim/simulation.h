@@ -56,7 +56,8 @@ class Simulation {
     std::unique_ptr<Fiber> fiber;
     State state = State::runnable;
     Time local = 0;
-    Time looked_at = -1;  // the instant of a look for messages that found none
+    Time looked_at = -1;  // the instant of the last looks for messages that found none
+    int looks = 0;
     bool dead = false;
     double factor = 1;
     std::uint64_t charges = 0;

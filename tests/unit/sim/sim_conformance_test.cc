@@ -20,7 +20,9 @@ TEST_P(SimConformance, Holds) {
 }
 
 // Hosts of two ranks each, jitter, and another order of what happens at once.
-TEST_P(SimConformance, HoldsWithJitterOnSharedHosts) {
+class SimConformanceOnHosts : public SimConformance {};
+
+TEST_P(SimConformanceOnHosts, Holds) {
   const auto& [ranks, check] = GetParam();
   ClusterModel model;
   for (int r = 0; r < ranks; ++r) model.nodes.push_back({.host = r / 2});
@@ -39,6 +41,8 @@ std::string test_name(const testing::TestParamInfo<SimConformance::ParamType>& i
 
 INSTANTIATE_TEST_SUITE_P(All, SimConformance,
                          testing::Combine(testing::Range(1, 10), testing::ValuesIn(conformance::all_checks())), test_name);
+INSTANTIATE_TEST_SUITE_P(All, SimConformanceOnHosts,
+                         testing::Combine(testing::Values(2, 5), testing::ValuesIn(conformance::all_checks())), test_name);
 
 }  // namespace
 }  // namespace muster
