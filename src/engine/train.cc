@@ -163,6 +163,20 @@ Model make_model(const TrainOptions& options, const Dataset& data, const FitResu
   return model;
 }
 
+// What the user should know of the data, before what there is to know of the fit.
+void add_notes(const LoadSummary& summary, std::vector<std::string>& notes) {
+  std::vector<std::string> all = summary.notes;
+  if (summary.rows_dropped > 0) {
+    all.push_back(fmt::format("{} row{} with missing values left out", summary.rows_dropped,
+                              summary.rows_dropped == 1 ? "" : "s"));
+  }
+  if (summary.cells_filled > 0) {
+    all.push_back(fmt::format("{} missing cell{} filled with the column's mean", summary.cells_filled,
+                              summary.cells_filled == 1 ? "" : "s"));
+  }
+  notes.insert(notes.begin(), all.begin(), all.end());
+}
+
 // What one rank does. The result is the same on every rank.
 TrainResult train_rank(const TrainOptions& options, const ProgressObserver& observer, Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
@@ -195,6 +209,7 @@ TrainResult train_rank(const TrainOptions& options, const ProgressObserver& obse
   checkpoints.save(fitted.report.rounds_done, fitted.model);
 
   Report& report = fitted.report;
+  add_notes(data.summary, report.notes);
   report.load_seconds = load_seconds;
   report.reproducible = options.run.reproducible;
   report.instruction_set = name(instruction_set);
