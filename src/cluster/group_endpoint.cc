@@ -44,6 +44,19 @@ class GroupEndpoint::Timed {
   Time start_;
 };
 
+// From where an operation finds that it has to wait to where it goes on or gives up.
+class GroupEndpoint::WaitClock {
+ public:
+  explicit WaitClock(GroupEndpoint& endpoint) : endpoint_(endpoint), start_(endpoint.now()) {}
+  ~WaitClock() { endpoint_.waited_seconds_ += endpoint_.now() - start_; }
+  WaitClock(const WaitClock&) = delete;
+  WaitClock& operator=(const WaitClock&) = delete;
+
+ private:
+  GroupEndpoint& endpoint_;
+  Time start_;
+};
+
 GroupEndpoint::GroupEndpoint(Station& station, Group group, GroupEndpoint* parent)
     : station_(station), group_(std::move(group)), parent_(parent), exceptions_at_start_(std::uncaught_exceptions()) {}
 
@@ -97,6 +110,7 @@ void GroupEndpoint::wait_for_credit(int to, Tag tag, std::size_t bytes) {
                 Buffer::copy_of(std::span<const std::int32_t>(&group_rank, 1)));
   const CreditAccount& account = context().credit[{to, is_reserved(tag)}];
   station_.begin_wait();
+  const WaitClock clock(*this);
   while (ended(to) == nullptr && !account.allows(bytes, station_.options().credit_bytes)) {
     check_cancelled();
     wait_step({run_rank(to)}, Deadline::never());
@@ -105,10 +119,8 @@ void GroupEndpoint::wait_for_credit(int to, Tag tag, std::size_t bytes) {
 }
 
 void GroupEndpoint::wait_step(const std::vector<int>& run_ranks, Deadline deadline) {
-  const Time before = now();
   station_.check_own_standing();
   station_.wait(run_ranks, deadline.at);
-  waited_seconds_ += now() - before;
 }
 
 std::optional<Message> GroupEndpoint::take(const Match& match) {
@@ -135,6 +147,7 @@ Message GroupEndpoint::receive(const Match& match, Deadline deadline) {
   MUSTER_CHECK(!awaited.empty() || deadline.at < Deadline::never().at || context().mailbox.queued() > 0,
                "a rank waits for a message from itself that it has not sent");
   station_.begin_wait(&match);
+  std::optional<WaitClock> clock;
   try {
     while (true) {
       station_.pull();
@@ -143,6 +156,7 @@ Message GroupEndpoint::receive(const Match& match, Deadline deadline) {
       if (collective) check_collective();
       check_awaited(match);
       if (deadline.passed(now())) break;
+      if (!clock) clock.emplace(*this);
       wait_step(awaited, deadline);
     }
   } catch (const Error&) {
@@ -164,6 +178,7 @@ void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doi
   const Time start = now();
   const std::vector<int> awaited = awaited_peers({});
   station_.begin_wait();
+  const WaitClock clock(*this);
   try {
     while (true) {
       station_.pull();
@@ -199,6 +214,7 @@ void GroupEndpoint::flush(Deadline deadline) {
   const Timed timed(*this, Doing::flushing);
   const Time start = now();
   station_.begin_wait();
+  const WaitClock clock(*this);
   for (std::vector<int> pending = station_.wire().unflushed(); !pending.empty();
        pending = station_.wire().unflushed()) {
     check_cancelled();

@@ -66,6 +66,7 @@ class GroupEndpoint : public Endpoint {
 
  private:
   class Timed;
+  class WaitClock;
 
   int run_rank(int member) const { return group_.run_ranks[static_cast<std::size_t>(member)]; }
   Context& context() { return station_.context(group_.context); }
