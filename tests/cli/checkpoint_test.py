@@ -77,7 +77,7 @@ def test_killed_in_mid_run_leaves_a_readable_checkpoint_to_resume_from(tmp_path,
 def test_resumes_to_the_same_optimum_with_another_number_of_workers(tmp_path, gentle_table, workers):
     directory = tmp_path / "checkpoints"
     stopped = ["train", gentle_table, "--target", "y", "--solver", "gd", "--max-rounds", "5", "-n", "2",
-               "--checkpoint", directory, "--checkpoint-every", "0", "-o", tmp_path / "early.json"]
+               "--checkpoint", directory, "--checkpoint-every", "1e-6", "-o", tmp_path / "early.json"]
     run(*stopped, code=3)
     assert (directory / "checkpoint.json").exists()
     resumed = train(tmp_path, gentle_table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12", "-n", workers,
@@ -90,7 +90,7 @@ def test_resumes_to_the_same_optimum_with_another_number_of_workers(tmp_path, ge
 def test_resumes_under_mpi(tmp_path, gentle_table):
     directory = tmp_path / "checkpoints"
     run("train", gentle_table, "--target", "y", "--solver", "gd", "--max-rounds", "5", "--checkpoint", directory,
-        "--checkpoint-every", "0", "-o", tmp_path / "early.json", code=3)
+        "--checkpoint-every", "1e-6", "-o", tmp_path / "early.json", code=3)
     resumed = train(tmp_path, gentle_table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12",
                     "--checkpoint", directory, "--resume", ranks=2)
     exact = train(tmp_path, gentle_table, "--target", "y", "--solver", "exact", name="exact.json")
@@ -100,7 +100,7 @@ def test_resumes_under_mpi(tmp_path, gentle_table):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, gentle_table):
     directory = tmp_path / "checkpoints"
     run("train", gentle_table, "--target", "y", "--solver", "gd", "--max-rounds", "5", "--checkpoint", directory,
-        "--checkpoint-every", "0", "-o", tmp_path / "early.json", code=3)
+        "--checkpoint-every", "1e-6", "-o", tmp_path / "early.json", code=3)
     other = run("train", gentle_table, "--target", "y", "--drop", "x5", "--checkpoint", directory, "--resume",
                 "-o", tmp_path / "other.json", code=None)
     refused(other, r"checkpoint\.json")
