@@ -44,8 +44,9 @@ class LinearRows {
   // double_double: differences, products and sums in double-double, powers recomputed from their base.
   Work accumulate(Statistics& statistics);
 
-  // Logistic, to detect separation by one column: for each column its smallest and largest value among rows with y = 0,
-  // then y = 1: 4 arrays of d (min0, −max0, min1, −max1), so that workers combine by minimum; +inf where there is none.
+  // Logistic, to detect separation by one column: for each column its smallest and largest value among rows with y = 0
+  // and s > 0, then y = 1: 4 arrays of d (min0, −max0, min1, −max1), so that workers combine by minimum; +inf where
+  // there is none. Sparse rows count their zeros.
   Work ranges_by_class(std::span<double> ranges);
 
   // f's data part at a model in the user's units, for certificates: margins, residuals and sums in double-double (loss
@@ -63,7 +64,8 @@ class LinearRows {
 
 // The data part of f in scaled coordinates: parameters v_1 … v_d, then the intercept where there is one.
 //     margin_i = Σ_j v_j (x_ij − centre_j)/scale_j + b + o_i
-// Tallies, logistic only: [Σ_i 1(row i is not strictly on its side: (2y_i − 1)·margin_i <= 0), Σ s_i p_i(1 − p_i)].
+// Tallies, logistic only: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0),
+// Σ s_i p_i(1 − p_i)].
 // Each row is read from memory once per call.
 class LinearObjective final : public Objective {
  public:
