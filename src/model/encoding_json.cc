@@ -47,11 +47,11 @@ std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump();
 }
 
-// LIBSVM features are all alike, and there may be millions: the names say everything.
+// LIBSVM features have no columns, and there may be millions: the names say everything.
 bool is_plain(const Encoding& encoding) {
   return encoding.format == Format::libsvm &&
          std::all_of(encoding.features.begin(), encoding.features.end(), [](const Feature& feature) {
-           return feature.kind == Feature::Kind::numeric && feature.column == feature.name;
+           return feature.kind == Feature::Kind::numeric && feature.column.empty();
          });
 }
 
@@ -93,7 +93,7 @@ std::vector<Feature> features_from_json(const JsonObject& json, const std::vecto
   std::vector<Feature> features;
   features.reserve(names.size());
   if (!json.has("features")) {
-    for (const std::string& name : names) features.push_back({.name = name, .column = name, .level = {}});
+    for (const std::string& name : names) features.push_back({.name = name, .column = {}, .level = {}});
     return features;
   }
   const std::vector<JsonObject> list = json.objects("features");

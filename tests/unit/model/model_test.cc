@@ -214,7 +214,7 @@ TEST_F(ModelTest, LibsvmFeaturesAreNamedOnce) {
   encoding.format = Format::libsvm;
   Model model;
   for (const std::string name : {"1", "2", "3"}) {
-    encoding.features.push_back(numeric(name));
+    encoding.features.push_back({.name = name, .column = {}, .level = {}});
     model.coefficients.push_back({name, 1});
   }
   model.encoding = std::make_shared<const Encoding>(encoding);
@@ -222,7 +222,7 @@ TEST_F(ModelTest, LibsvmFeaturesAreNamedOnce) {
   EXPECT_FALSE(nlohmann::json::parse(text()).at("encoding").contains("features"));
   ASSERT_EQ(after.encoding->features.size(), 3u);
   EXPECT_EQ(after.encoding->features[2].name, "3");
-  EXPECT_EQ(after.encoding->features[2].column, "3");
+  EXPECT_EQ(after.encoding->features[2].column, "");
 }
 
 TEST_F(ModelTest, AnUnknownOrUndefinedCertificateIsNull) {
