@@ -173,7 +173,8 @@ void GroupEndpoint::throw_timeout(const std::string& waiting_for, Time since) co
                             now() - since, waiting_for));
 }
 
-void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doing, Deadline deadline) {
+void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doing, const std::vector<int>& heard,
+                                    Deadline deadline) {
   const Timed timed(*this, doing);
   const Time start = now();
   const std::vector<int> awaited = awaited_peers({});
@@ -183,7 +184,10 @@ void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doi
     while (true) {
       station_.pull();
       check_cancelled();
-      if (done()) return;
+      if (done()) {
+        for (const int member : heard) station_.note_sign(run_rank(member), {doing, false});
+        return;
+      }
       check_collective();
       check_engine_collective();
       if (deadline.passed(now())) break;

@@ -58,8 +58,9 @@ class GroupEndpoint : public Endpoint {
 
  protected:
   // Waits for done() to hold, as part of the collective last entered with station().enter_engine_collective(). Throws
-  // like receive.
-  void wait_for_engine(const std::function<bool()>& done, Doing doing, Deadline deadline);
+  // like receive. Its completion is a sign of life of `heard`.
+  void wait_for_engine(const std::function<bool()>& done, Doing doing, const std::vector<int>& heard,
+                       Deadline deadline);
   void count_sent(std::size_t bytes, std::int64_t messages);
   // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
   void check_unbroken();

@@ -72,9 +72,7 @@ void Station::pull() {
 void Station::handle(Envelope envelope) {
   Peer& from = peer(envelope.source);
   if (lost(envelope.source)) return;  // it is out, on every rank, even if it comes back
-  from.last_heard = now();
-  from.silence_seconds = 0;
-  from.activity = decode_activity(envelope.activity);
+  note_sign(envelope.source, decode_activity(envelope.activity));
   const bool released = released_.contains(envelope.context);
   switch (envelope.tag) {
     case kPingTag:
@@ -207,6 +205,13 @@ void Station::note_loss(int lost_rank, const Outcome& why) {
   if (why.ending == Ending::peer_lost || why.ending == Ending::silent) return;
   last_loss_.culprit = lost_rank;
   last_loss_.sentence = fmt::format("{}: {}", name(lost_rank), why.sentence);
+}
+
+void Station::note_sign(int from, Activity activity) {
+  Peer& p = peer(from);
+  p.last_heard = now();
+  p.silence_seconds = 0;
+  p.activity = activity;
 }
 
 void Station::check_own_standing() const {

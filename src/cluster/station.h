@@ -89,6 +89,8 @@ class Station {
   // --- peers, by rank in the run ---
   // How it ended; nullopt while it lives.
   const std::optional<Outcome>& ended(int peer) const { return peers_[static_cast<std::size_t>(peer)].ended; }
+  // A sign of life that came in another way than by a message: through the engine's own collective.
+  void note_sign(int peer, Activity activity);
   bool anybody_ended() const { return anybody_ended_; }
   bool lost(int peer) const { return ended(peer) && ended(peer)->ending == Ending::silent; }
   void note_loss(int peer, const Outcome& why);  // remembered as the reason for the PeerLost about to be thrown

@@ -58,7 +58,7 @@ bool MpiEndpoint::uses_engine(std::size_t values) const {
 
 template <class Start>
 std::unique_ptr<MpiEndpoint::Staging> MpiEndpoint::run(std::span<const double> values, std::size_t results, Doing doing,
-                                                       Deadline deadline, Start start) {
+                                                       const std::vector<int>& heard, Deadline deadline, Start start) {
   check_unbroken();
   auto staging = std::make_unique<Staging>();
   staging->values.assign(values.begin(), values.end());
@@ -71,7 +71,7 @@ std::unique_ptr<MpiEndpoint::Staging> MpiEndpoint::run(std::span<const double> v
     return complete != 0;
   };
   try {
-    wait_for_engine(done, doing, deadline);
+    wait_for_engine(done, doing, heard, deadline);
   } catch (...) {
     (void)staging.release();  // for good: MPI may still write there
     throw;
@@ -81,7 +81,7 @@ std::unique_ptr<MpiEndpoint::Staging> MpiEndpoint::run(std::span<const double> v
 
 void MpiEndpoint::broadcast(std::span<double> values, int root, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::broadcast(values, root, deadline);
-  const auto staging = run(values, 0, Doing::broadcast, deadline, [&](Staging& s) {
+  const auto staging = run(values, 0, Doing::broadcast, {root}, deadline, [&](Staging& s) {
     return MPI_Ibcast(s.values.data(), static_cast<int>(s.values.size()), MPI_DOUBLE, root, communicator_, &s.request);
   });
   std::copy(staging->values.begin(), staging->values.end(), values.begin());
@@ -92,7 +92,8 @@ void MpiEndpoint::broadcast(std::span<double> values, int root, Deadline deadlin
 void MpiEndpoint::reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::reduce(values, op, root, deadline);
   const Reduction how = reduction(op, values.size());
-  const auto staging = run(values, rank() == root ? values.size() : 0, Doing::reduce, deadline, [&](Staging& s) {
+  const std::vector<int> heard = rank() == root ? members() : std::vector<int>();
+  const auto staging = run(values, rank() == root ? values.size() : 0, Doing::reduce, heard, deadline, [&](Staging& s) {
     return MPI_Ireduce(s.values.data(), s.results.data(), how.count, how.type, how.op, root, communicator_, &s.request);
   });
   std::copy(staging->results.begin(), staging->results.end(), values.begin());
@@ -104,7 +105,7 @@ void MpiEndpoint::reduce(std::span<double> values, ReduceOp op, int root, Deadli
 void MpiEndpoint::allreduce(std::span<double> values, ReduceOp op, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::allreduce(values, op, deadline);
   const Reduction how = reduction(op, values.size());
-  const auto staging = run(values, values.size(), Doing::allreduce, deadline, [&](Staging& s) {
+  const auto staging = run(values, values.size(), Doing::allreduce, members(), deadline, [&](Staging& s) {
     return MPI_Iallreduce(s.values.data(), s.results.data(), how.count, how.type, how.op, communicator_, &s.request);
   });
   std::copy(staging->results.begin(), staging->results.end(), values.begin());
@@ -114,7 +115,7 @@ void MpiEndpoint::allreduce(std::span<double> values, ReduceOp op, Deadline dead
 
 void MpiEndpoint::barrier(Deadline deadline) {
   if (!uses_engine(0)) return GroupEndpoint::barrier(deadline);
-  run({}, 0, Doing::barrier, deadline, [&](Staging& s) { return MPI_Ibarrier(communicator_, &s.request); });
+  run({}, 0, Doing::barrier, members(), deadline, [&](Staging& s) { return MPI_Ibarrier(communicator_, &s.request); });
   const int messages = log2_ceiling(size());
   count_sent(static_cast<std::size_t>(messages) * kHeaderBytes, messages);
 }

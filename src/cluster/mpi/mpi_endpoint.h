@@ -30,10 +30,11 @@ class MpiEndpoint final : public GroupEndpoint {
   };
   Reduction reduction(ReduceOp op, std::size_t values) const;
   bool uses_engine(std::size_t values) const;
-  // Starts a collective by start(staging) and waits for it; staging stays until MPI is through with it.
+  // Starts a collective by start(staging) and waits for it; staging stays until MPI is through with it. heard: the
+  // members without whom it could not have completed here.
   template <class Start>
-  std::unique_ptr<Staging> run(std::span<const double> values, std::size_t results, Doing doing, Deadline deadline,
-                               Start start);
+  std::unique_ptr<Staging> run(std::span<const double> values, std::size_t results, Doing doing,
+                               const std::vector<int>& heard, Deadline deadline, Start start);
 
   MPI_Comm communicator_;
   bool reproducible_;

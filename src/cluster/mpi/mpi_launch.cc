@@ -31,6 +31,7 @@ constexpr double kNextSpeaksSeconds = 0.2;
 // How long a message has to leave before MPI_Abort, and MPI_Abort by another rank to arrive here.
 constexpr double kLastWordsSeconds = 0.2;
 constexpr double kAbortArrivesSeconds = 3;
+constexpr std::chrono::milliseconds kRankZeroSpeaks{500};
 
 [[noreturn]] void abort_run() {
   std::fflush(nullptr);
@@ -38,7 +39,7 @@ constexpr double kAbortArrivesSeconds = 3;
   std::_Exit(kClusterFailed);
 }
 
-// Two ranks of a run that must end: the user is told once, by this rank.
+// The run can not go on: the user is told, by this rank and no other.
 [[noreturn]] void tell_and_abort(Station& station, const std::string& sentence) {
   fmt::print(stderr, "muster: {}\n", sentence);
   std::fflush(stderr);
@@ -186,6 +187,9 @@ void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)
     abort_run();
   }
   finalize(name);
+  // A launcher ends all processes once one of them exits with an error: rank 0, which tells the user, must be the
+  // first.
+  if (verdict.ending != Ending::ok && mpi_rank_from_environment() != 0) std::this_thread::sleep_for(kRankZeroSpeaks);
   raise(verdict);
 }
 
