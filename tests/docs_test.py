@@ -62,7 +62,7 @@ def help_of():
     def ask(*command):
         return subprocess.run([MUSTER, *command, "--help"], capture_output=True, text=True, check=True).stdout
     commands = ("train", "predict", "evaluate", "inspect")
-    return {c: options_of(ask(c)) for c in commands if re.search(rf"^\s*{c}\b", ask(), re.M)}
+    return {c: options_of(ask(c)) for c in commands if re.search(rf"muster {c}\b", ask())}
 
 
 def documented():
