@@ -49,7 +49,9 @@ void check_options(const TrainOptions& options) {
 TransportChoice choose_transport(const RunOptions& run) {
   const bool launched = launched_by_mpi();
   if (run.transport == TransportChoice::mpi && !mpi_available()) {
-    throw InputError("--transport mpi: this build of Muster lacks MPI, which was not installed when it was built");
+    throw InputError(
+        "--transport mpi: this build of muster lacks MPI: install Open MPI (libopenmpi-dev, openmpi-bin) and build "
+        "again");
   }
   if (run.transport == TransportChoice::mpi && !launched) {
     throw InputError("--transport mpi needs a launcher: put 'mpirun -n N' in front of the command");
