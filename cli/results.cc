@@ -147,7 +147,6 @@ std::string describe(const TrainResult& result) {
 
 std::string describe(const Metrics& metrics, Loss loss) {
   std::vector<Row> table{{"rows", grouped(metrics.rows)}};
-  if (metrics.rows_dropped > 0) table.push_back({"rows dropped", grouped(metrics.rows_dropped)});
   if (loss == Loss::squared) {
     table.insert(table.end(),
                  {{"RMSE", measure(metrics.rmse)}, {"MAE", measure(metrics.mae)}, {"R²", measure(metrics.r2)}});

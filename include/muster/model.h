@@ -36,7 +36,6 @@ struct Model {
 // Quality of predictions on rows with known targets.
 struct Metrics {
   std::int64_t rows = 0;
-  std::int64_t rows_dropped = 0;  // for missing values, where the model was trained with them dropped
   // squared loss
   double rmse = 0, mae = 0, r2 = 0;
   // logistic loss

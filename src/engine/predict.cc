@@ -47,27 +47,17 @@ void send(std::ostream& out, std::string_view text) {
   if (!out) throw InputError("cannot write the predictions: the output refused them");
 }
 
-// A row left out of the predictions would shift all that follow against their input, so for a model trained with such
-// rows dropped they are refused.
-Encoding without_dropping(const Encoding& encoding) {
-  Encoding strict = encoding;
-  if (strict.missing == MissingPolicy::drop) strict.missing = MissingPolicy::error;
-  return strict;
-}
-
 template <class Accumulator>
 Metrics accumulate(const Model& model, const StreamRequest& request) {
   const std::vector<double> w = weights_of(model);
   Accumulator accumulator;
   std::vector<double> z;
-  const LoadSummary summary = stream(request, *model.encoding, [&](const Shard& block) {
+  stream(request, *model.encoding, [&](const Shard& block) {
     z.resize(block.rows());
     margins(w, model.intercept, block, z);
     accumulator.add({block.targets, z, block.weights});
   });
-  Metrics metrics = std::move(accumulator).result();
-  metrics.rows_dropped = summary.rows_dropped;
-  return metrics;
+  return std::move(accumulator).result();
 }
 
 }  // namespace
@@ -78,7 +68,7 @@ std::int64_t predict(const Model& model, const PredictOptions& options, std::ost
   std::int64_t rows = 0;
   std::vector<double> z;
   std::string text = model.loss == Loss::logistic ? "prediction,probability\n" : "prediction\n";
-  stream({options.paths, options.format, false}, without_dropping(*model.encoding), [&](const Shard& block) {
+  stream({options.paths, options.format, false}, *model.encoding, [&](const Shard& block) {
     z.resize(block.rows());
     margins(w, model.intercept, block, z);
     append_predictions(model, z, text);

@@ -69,7 +69,6 @@ std::string to_json(const Report& report) {
 std::string to_json(const Metrics& metrics, Loss loss) {
   Json json;  // a measure that the data do not define is NaN, which becomes null
   json["rows"] = metrics.rows;
-  json["rows_dropped"] = metrics.rows_dropped;
   if (loss == Loss::squared) {
     json["rmse"] = metrics.rmse;
     json["mae"] = metrics.mae;
