@@ -1,6 +1,6 @@
-// Messages per second through the simulator's event queue and network model, without ranks: a fixed number is kept under
-// way between random pairs, each arrival sending the next. Prints one line per number under way; seconds are of one
-// processor.
+// Messages per second through the simulator's event queue and network model, without ranks: a fixed number is kept
+// under way between random pairs, each arrival sending the next. Prints one line per number under way; seconds are of
+// one processor.
 #include <fmt/core.h>
 
 #include <cstdlib>

@@ -29,9 +29,10 @@ int main(int argc, char** argv) {
   getrusage(RUSAGE_SELF, &usage);
   const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                      1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-  fmt::print("{} ranks x {} rounds, {} columns: {:.2f} s ({:.2f} s of processor) for {:.3f} s of virtual time; "
-             "{} messages, {:.2f} million per second; {} MB at most\n",
-             ranks, rounds, columns, seconds, cpu, report.seconds, report.messages,
-             static_cast<double>(report.messages) / seconds / 1e6, usage.ru_maxrss / 1000);
+  fmt::print(
+      "{} ranks x {} rounds, {} columns: {:.2f} s ({:.2f} s of processor) for {:.3f} s of virtual time; "
+      "{} messages, {:.2f} million per second; {} MB at most\n",
+      ranks, rounds, columns, seconds, cpu, report.seconds, report.messages,
+      static_cast<double>(report.messages) / seconds / 1e6, usage.ru_maxrss / 1000);
   return EXIT_SUCCESS;
 }

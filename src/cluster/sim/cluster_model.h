@@ -35,8 +35,8 @@ struct HostModel {
 // How a message travels. A lone one takes send_overhead + latency + bytes/bandwidth + receive_overhead.
 struct LinkModel {
   double latency_seconds = 25e-6;
-  double jitter_seconds = 0;  // mean of an exponential delay added to the latency; order per pair is kept
-  double bandwidth = 1.25e9;  // bytes/s
+  double jitter_seconds = 0;               // mean of an exponential delay added to the latency; order per pair is kept
+  double bandwidth = 1.25e9;               // bytes/s
   double send_overhead_seconds = 2e-6;     // of the sender's processor, per message
   double receive_overhead_seconds = 2e-6;  // of the receiver's
 };
@@ -66,10 +66,10 @@ struct LinkFault {
   std::vector<int> nodes = {}, others = {};
   Time at = 0;
   Time until = kForever;
-  bool cut = false;            // nothing passes; what waits passes when the cut heals, else it is lost
-  double loss = 0;             // chance that an attempt of sending is lost
+  bool cut = false;                 // nothing passes; what waits passes when the cut heals, else it is lost
+  double loss = 0;                  // chance that an attempt of sending is lost
   double retransmit_seconds = 0.2;  // a lost attempt is made again after this, then twice this...; infinite: never
-  double delay_seconds = 0;    // added to the latency
+  double delay_seconds = 0;         // added to the latency
 };
 
 struct ClusterModel {

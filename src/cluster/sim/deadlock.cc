@@ -15,7 +15,8 @@ constexpr std::size_t kMostNamed = 16;
 std::string describe_tags(const BlockedRank& blocked) {
   if (!blocked.receiving) return "to make room or agree";
   if (blocked.tags.empty()) return "any tag";
-  if (blocked.tags.front() >= kFirstReservedTag) return describe({doing_of(blocked.tags.front(), Doing::receiving), false});
+  if (blocked.tags.front() >= kFirstReservedTag)
+    return describe({doing_of(blocked.tags.front(), Doing::receiving), false});
   return fmt::format("tag {}", fmt::join(blocked.tags, ", "));
 }
 
@@ -31,9 +32,10 @@ std::string make_sentence(Time at, const std::vector<BlockedRank>& blocked) {
 }  // namespace
 
 std::string BlockedRank::sentence() const {
-  const std::string whom = awaited.size() == 1 ? fmt::format("rank {}", awaited.front())
-                                               : fmt::format("any of {} ranks", awaited.size());
-  return fmt::format("{} waits for {} ({}) since {:.9g} s", rank_on_host(rank, host), whom, describe_tags(*this), since);
+  const std::string whom =
+      awaited.size() == 1 ? fmt::format("rank {}", awaited.front()) : fmt::format("any of {} ranks", awaited.size());
+  return fmt::format("{} waits for {} ({}) since {:.9g} s", rank_on_host(rank, host), whom, describe_tags(*this),
+                     since);
 }
 
 Deadlock::Deadlock(Time at, std::vector<BlockedRank> blocked)

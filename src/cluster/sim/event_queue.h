@@ -142,8 +142,8 @@ class Alarms {
   std::vector<std::uint32_t> heap_;
 };
 
-// What orders events of the same instant. One source keeps its order among its own: the value depends on the instant and
-// the source only.
+// What orders events of the same instant. One source keeps its order among its own: the value depends on the instant
+// and the source only.
 inline std::uint32_t tie_break(std::uint64_t seed, std::uint32_t source, Time at) {
   std::uint64_t x = seed ^ (std::bit_cast<std::uint64_t>(at) * 0x9e3779b97f4a7c15) ^ (std::uint64_t{source} << 32);
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;

@@ -53,8 +53,8 @@ Failures::Failures(const ClusterModel& model, int ranks) : model_(model), nodes_
 
 void Failures::add_pause(std::vector<Interval>& pauses, Interval pause) {
   if (pause.end <= pause.begin) return;
-  auto at = std::lower_bound(pauses.begin(), pauses.end(), pause.begin,
-                             [](const Interval& p, Time t) { return p.end < t; });
+  auto at =
+      std::lower_bound(pauses.begin(), pauses.end(), pause.begin, [](const Interval& p, Time t) { return p.end < t; });
   while (at != pauses.end() && at->begin <= pause.end) {  // overlapping ones become one
     pause = {std::min(pause.begin, at->begin), std::max(pause.end, at->end)};
     at = pauses.erase(at);
@@ -84,8 +84,8 @@ Time Failures::run(int rank, Time from, double seconds) const {
   double left = seconds;
   while (true) {
     if (n.drawn_until < kForever) draw_pauses(rank, at + left);
-    const auto pause = std::upper_bound(n.pauses.begin(), n.pauses.end(), at,
-                                        [](Time t, const Interval& p) { return t < p.end; });
+    const auto pause =
+        std::upper_bound(n.pauses.begin(), n.pauses.end(), at, [](Time t, const Interval& p) { return t < p.end; });
     if (pause == n.pauses.end() || at + left < pause->begin) return at + left;
     left -= std::max(0.0, pause->begin - at);
     at = pause->end;

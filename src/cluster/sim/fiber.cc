@@ -74,9 +74,13 @@ Fiber::Fiber(std::size_t stack_bytes, std::function<void()> body) : state_(std::
   });
 }
 
-Fiber::~Fiber() { MUSTER_CHECK(!state_->begun || state_->finished, "a fibre is destroyed in the middle"); }
+Fiber::~Fiber() {
+  MUSTER_CHECK(!state_->begun || state_->finished, "a fibre is destroyed in the middle");
+}
 
-bool Fiber::finished() const { return state_->finished; }
+bool Fiber::finished() const {
+  return state_->finished;
+}
 
 void Fiber::resume() {
   State& state = *state_;

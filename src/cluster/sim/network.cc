@@ -13,7 +13,8 @@ namespace muster {
 Network::Network(const ClusterModel& model, const Failures& failures, int ranks) : model_(model), failures_(failures) {
   const auto count = static_cast<std::size_t>(ranks);
   if (!model.nodes.empty() && model.nodes.size() < count) {
-    throw InputError(fmt::format("the simulated cluster has {} nodes, too few for {} ranks", model.nodes.size(), ranks));
+    throw InputError(
+        fmt::format("the simulated cluster has {} nodes, too few for {} ranks", model.nodes.size(), ranks));
   }
   std::vector<int> index_of_host(model.hosts.size(), -1), ranks_on;
   for (int r = 0; r < ranks; ++r) {
@@ -67,7 +68,8 @@ const LinkModel& Network::link(int from, int to) const {
 }
 
 Network::Lane& Network::out_lane(int from, int to) {
-  return same_host(from, to) ? local_out_[static_cast<std::size_t>(from)] : out_[host_of_[static_cast<std::size_t>(from)]];
+  return same_host(from, to) ? local_out_[static_cast<std::size_t>(from)]
+                             : out_[host_of_[static_cast<std::size_t>(from)]];
 }
 
 Network::Lane& Network::in_lane(int from, int to) {
@@ -115,7 +117,8 @@ std::optional<Travel> Network::leave(int from, int to, double bytes, Time at) {
   double delay = way.latency_seconds;
   if (way.jitter_seconds > 0) {
     const RandomStream stream(model_.seed, static_cast<std::uint32_t>(from), RandomPurpose::jitter);
-    delay += Distribution::exponential(way.jitter_seconds).sample(stream.uniform(jitters_[static_cast<std::size_t>(from)]++));
+    delay += Distribution::exponential(way.jitter_seconds)
+                 .sample(stream.uniform(jitters_[static_cast<std::size_t>(from)]++));
   }
   double held = 0;
   if (!faults_.empty() && !suffer(from, to, start, held)) return std::nullopt;

@@ -1,10 +1,10 @@
 // The modelled network: how long a message takes, and how messages wait for each other.
 //
-// A message leaves through its sender's interface, a queue that serves it for bytes/out_bandwidth; its head then travels
-// for latency + jitter (between sites through one more queue, that of the link); it passes the receiver's interface, a
-// queue that serves it for bytes/in_bandwidth from when its head is there, and is complete no earlier than its tail could
-// have come. So a lone message takes latency + bytes/(smallest bandwidth), and messages of n senders to one receiver
-// come one after another. Inside a host the queues are the ranks' own, not the interface.
+// A message leaves through its sender's interface, a queue that serves it for bytes/out_bandwidth; its head then
+// travels for latency + jitter (between sites through one more queue, that of the link); it passes the receiver's
+// interface, a queue that serves it for bytes/in_bandwidth from when its head is there, and is complete no earlier than
+// its tail could have come. So a lone message takes latency + bytes/(smallest bandwidth), and messages of n senders to
+// one receiver come one after another. Inside a host the queues are the ranks' own, not the interface.
 //
 // The model is LogGP's with the gap per byte at both ends (A. Alexandrov, M. Ionescu, K. Schauser, C. Scheiman, SPAA
 // 1995), with queues instead of a capacity.
@@ -37,8 +37,8 @@ class Network {
   // Whether others send through the same interface, so that messages must enter it in the order of time.
   bool shares_interface(int rank) const { return shared_[static_cast<std::size_t>(rank)] != 0; }
 
-  // The message enters the sender's interface at `at`: when it is at the next queue; nullopt if it is lost. Calls for one
-  // interface come in the order of time.
+  // The message enters the sender's interface at `at`: when it is at the next queue; nullopt if it is lost. Calls for
+  // one interface come in the order of time.
   std::optional<Travel> leave(int from, int to, double bytes, Time at);
   bool crosses_site_link(const Travel& travel) const { return site_link(travel.from, travel.to) >= 0; }
   // Through the link between sites; in the order of head.
@@ -70,8 +70,8 @@ class Network {
   const Failures& failures_;
   std::vector<std::uint32_t> host_of_;  // by rank
   std::vector<std::string> host_names_;
-  std::vector<int> sites_;              // by host
-  std::vector<char> shared_;            // by rank
+  std::vector<int> sites_;                  // by host
+  std::vector<char> shared_;                // by rank
   std::vector<Lane> out_, in_;              // by host
   std::vector<Lane> local_out_, local_in_;  // by rank
   std::vector<Lane> between_;               // by site link and direction

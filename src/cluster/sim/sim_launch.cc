@@ -18,7 +18,10 @@ class SimulatedRun {
  public:
   SimulatedRun(int n, const ClusterModel& model, const EndpointOptions& options,
                const std::function<void(Endpoint&)>& rank_main)
-      : simulation_(n, model, options), options_(options), rank_main_(rank_main), outcomes_(static_cast<std::size_t>(n)) {
+      : simulation_(n, model, options),
+        options_(options),
+        rank_main_(rank_main),
+        outcomes_(static_cast<std::size_t>(n)) {
     report_.finish_seconds.resize(static_cast<std::size_t>(n));
   }
 

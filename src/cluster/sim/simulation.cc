@@ -24,7 +24,9 @@ constexpr int kFreeLooks = 4;
 struct Stopped {};
 
 // Inboxes are heaps with the first arrival at the front.
-bool later(const Arrival& a, const Arrival& b) { return b.before(a); }
+bool later(const Arrival& a, const Arrival& b) {
+  return b.before(a);
+}
 
 }  // namespace
 
@@ -111,8 +113,8 @@ std::vector<BlockedRank> Simulation::blocked_ranks() const {
   for (int r = 0; r < size(); ++r) {
     if (at(r).state == State::finished || at(r).waiting == nullptr) continue;
     const Waiting& w = *at(r).waiting;
-    blocked.push_back({r, host(r), w.awaited, w.match != nullptr, w.match ? w.match->tags : std::vector<Tag>{}, w.since,
-                       w.until});
+    blocked.push_back(
+        {r, host(r), w.awaited, w.match != nullptr, w.match ? w.match->tags : std::vector<Tag>{}, w.since, w.until});
   }
   return blocked;
 }
@@ -246,7 +248,8 @@ void Simulation::handle_next_event() {
   now_ = std::max(now_, event.at);
   if (event.kind() == kEndKnown) return handle_end(static_cast<int>(event.subject));
   const Travel& travel = courier_.travel(event.subject);
-  note(static_cast<std::uint64_t>(travel.from) << 32 | static_cast<std::uint64_t>(travel.to) << 3 | event.kind(), event.at);
+  note(static_cast<std::uint64_t>(travel.from) << 32 | static_cast<std::uint64_t>(travel.to) << 3 | event.kind(),
+       event.at);
   Arrival arrival;
   if (courier_.handle(event, arrival)) return handle_arrival(arrival);
   if (courier_.lost_from() >= 0) {
@@ -360,7 +363,8 @@ int Simulation::watch(int rank, const Waiting& waiting, const std::vector<char>&
   Time until = std::min(wait.until, r.loss_at);
   if (!r.inbox.empty()) until = std::min(until, r.inbox.front().ready);
   // Pauses drawn at a rate are known some way ahead only: look again before they could have become a loss.
-  if (model_.pauses_per_second > 0 && !wait.awaited.empty()) until = std::min(until, r.local + 5 * wait.silence_seconds);
+  if (model_.pauses_per_second > 0 && !wait.awaited.empty())
+    until = std::min(until, r.local + 5 * wait.silence_seconds);
   if (until > r.local) {
     r.waiting = &wait;
     try {

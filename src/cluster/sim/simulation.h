@@ -2,8 +2,8 @@
 //
 // Every rank has a clock of its own, which its sends and computations move on at once; nobody sees anything of it until
 // the rank looks at its messages, and before that all that happens earlier elsewhere is let happen. What happens at the
-// same instant is ordered by a seeded tie-break, and among that of one rank by the order it did it in. One run is a pure
-// function of the description, its seeds, and what the ranks' code does.
+// same instant is ordered by a seeded tie-break, and among that of one rank by the order it did it in. One run is a
+// pure function of the description, its seeds, and what the ranks' code does.
 //
 // Threads: all of it belongs to the thread that calls run().
 #pragma once

@@ -23,7 +23,9 @@ std::string caught(Function function) {
   return "nothing was thrown";
 }
 
-std::string message_of(const std::function<void()>& function) { return caught<std::exception>(function); }
+std::string message_of(const std::function<void()>& function) {
+  return caught<std::exception>(function);
+}
 
 TEST(Failure, ADeadNodeIsLostAfterTheSilence) {
   ClusterModel model;

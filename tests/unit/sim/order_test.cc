@@ -59,7 +59,8 @@ TEST(Order, ARunIsTheSameOnEveryMachine) {
   EXPECT_EQ(report.trace_hash, 6067908681748322668u);
 }
 
-// Everybody sends three messages at the same instants; what a server sees first is free, the order of each sender is not.
+// Everybody sends three messages at the same instants; what a server sees first is free, the order of each sender is
+// not.
 TEST(Order, AnotherTieBreakIsAnotherLegalOrder) {
   std::set<std::vector<int>> seen;
   for (std::uint64_t tie_seed = 0; tie_seed < 10; ++tie_seed) {

@@ -40,9 +40,11 @@ std::string test_name(const testing::TestParamInfo<SimConformance::ParamType>& i
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SimConformance,
-                         testing::Combine(testing::Range(1, 10), testing::ValuesIn(conformance::all_checks())), test_name);
+                         testing::Combine(testing::Range(1, 10), testing::ValuesIn(conformance::all_checks())),
+                         test_name);
 INSTANTIATE_TEST_SUITE_P(All, SimConformanceOnHosts,
-                         testing::Combine(testing::Values(2, 5), testing::ValuesIn(conformance::all_checks())), test_name);
+                         testing::Combine(testing::Values(2, 5), testing::ValuesIn(conformance::all_checks())),
+                         test_name);
 
 }  // namespace
 }  // namespace muster

@@ -76,15 +76,16 @@ TEST(Theory, RoundsOfParetoWorkersTakeTheExpectedMaximum) {
     model.default_node.round_factor = Distribution::pareto(minimum, shape);
     const int m = ranks;
     const auto moment = [&](int j) {
-      return std::pow(minimum, j) * std::exp(std::lgamma(m + 1) + std::lgamma(1 - j / shape) - std::lgamma(m + 1 - j / shape));
+      return std::pow(minimum, j) *
+             std::exp(std::lgamma(m + 1) + std::lgamma(1 - j / shape) - std::lgamma(m + 1 - j / shape));
     };
     const double mean = moment(1), variance = moment(2) - mean * mean;
     EXPECT_NEAR(mean_round_seconds(ranks, rounds, model), mean, 4 * std::sqrt(variance / rounds)) << ranks;
   }
 }
 
-// Variance that persists is that of nodes: every round waits for the slowest node, the largest of m lognormal factors of
-// this run, and all rounds take the same.
+// Variance that persists is that of nodes: every round waits for the slowest node, the largest of m lognormal factors
+// of this run, and all rounds take the same.
 TEST(Theory, APersistentFactorMakesEveryRoundTheSame) {
   ClusterModel model = computing_only();
   model.default_node.factor = Distribution::lognormal(1, 0.5);
@@ -100,7 +101,9 @@ void ring_allreduce(Endpoint& e, std::vector<double>& values) {
   const int m = e.size(), right = (e.rank() + 1) % m, left = (e.rank() + m - 1) % m;
   const std::size_t part = values.size() / static_cast<std::size_t>(m);
   for (int step = 0; step < 2 * (m - 1); ++step) {
-    const auto at = [&](int k) { return std::span(values).subspan(static_cast<std::size_t>((k + 2 * m) % m) * part, part); };
+    const auto at = [&](int k) {
+      return std::span(values).subspan(static_cast<std::size_t>((k + 2 * m) % m) * part, part);
+    };
     e.send(right, 1, Buffer::copy_of(std::span<const double>(at(e.rank() - step))));
     const Message message = e.receive({{left}, {1}}, Deadline::never());
     const auto received = message.payload.as<double>();
