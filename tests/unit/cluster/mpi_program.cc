@@ -75,7 +75,7 @@ int run(const std::string& how) {
   EndpointOptions options;
   options.credit_bytes = conformance::kCreditBytes;
   const bool checks = how == "conformance" || how == "reproducible";
-  options.silence_seconds = checks ? 30 : 2;
+  options.silence_seconds = checks ? 60 : 2;
   options.reproducible = how == "reproducible";
   options.cancellation = &cancellation;
   try {

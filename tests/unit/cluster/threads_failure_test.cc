@@ -161,7 +161,7 @@ TEST(ThreadsFailure, ASilentRankIsNamedWithWhatItWasDoing) {
   };
   const auto start = std::chrono::steady_clock::now();
   try {
-    run_threads(3, impatient(), rank_main);
+    run_threads(2, impatient(), rank_main);
     FAIL() << "nothing was thrown";
   } catch (const PeerLost& lost) {
     EXPECT_EQ(lost.rank(), 1);
