@@ -39,7 +39,7 @@ void check_options(const TrainOptions& options) {
   require(options.stop.tolerance > 0 && options.stop.tolerance < 1, "--tolerance must be between 0 and 1");
   require(options.stop.max_rounds >= 1, "--max-rounds must be at least 1");
   require(options.stop.max_seconds > 0, "--max-time must be greater than 0");
-  require(options.checkpoint.every_seconds > 0, "--checkpoint-every must be greater than 0");
+  require(options.checkpoint.every_seconds >= 0, "--checkpoint-every must be 0 (every round) or greater");
   require(!options.checkpoint.resume || !options.checkpoint.directory.empty(),
           "--resume needs --checkpoint DIR to resume from");
   require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
