@@ -116,6 +116,7 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
     tally.rows_counted = reader.rows_counted();
     return pack(tally);
   });
+  release_free_memory();  // before the matrix grows
   const Tally tally = merge(all);
   check_row_count(static_cast<std::int64_t>(tally.rows_counted), static_cast<std::int64_t>(tally.rows_read));
   if (tally.rows_read == 0) throw InputError(fmt::format("{}: there are no rows", catalog.files[0].path));

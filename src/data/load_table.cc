@@ -269,6 +269,7 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   ProgressMeter meter(progress, catalog, own);
   const Tally tally = read_rows(*reader, rows_scanned, plan.size(), staged, meter, peers);
   reader.reset();
+  release_free_memory();  // before the matrix grows
   check_row_count(tally.rows_counted, tally.rows_read);
   if (tally.rows_read == 0)
     throw InputError(fmt::format("{}: there are no rows below the header", catalog.files[0].path));

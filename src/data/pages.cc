@@ -1,5 +1,6 @@
 #include "data/pages.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <new>
@@ -15,6 +16,12 @@ Pages::Pages(std::size_t bytes) : size_(bytes) {
 
 Pages::~Pages() {
   if (data_) munmap(data_, size_);
+}
+
+void release_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace muster

@@ -29,4 +29,7 @@ class Pages {
   std::size_t size_ = 0;
 };
 
+// Gives back to the operating system what malloc holds of memory that is already free, such as a reader's buffers.
+void release_free_memory();
+
 }  // namespace muster

@@ -10,10 +10,10 @@
 #include <parquet/file_reader.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "data/arrow_columns.h"
 #include "data/csv_text.h"
+#include "data/pages.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -92,25 +92,23 @@ class ParquetTableReader final : public TableReader {
   ~ParquetTableReader() override { batches_.reset(); }  // before its file
 
   bool next(TableBatch& batch) override {
-    while (true) {
-      if (!batches_ && !open_piece()) return false;
-      std::shared_ptr<arrow::RecordBatch> rows;
-      try {
+    try {
+      while (batches_ || open_group()) {
+        std::shared_ptr<arrow::RecordBatch> rows;
         const arrow::Status read = batches_->ReadNext(&rows);
         if (!read.ok()) refuse(file(), read.message());
-      } catch (const parquet::ParquetException& error) {
-        refuse(file(), error.what());
+        if (!rows) {
+          close_group();
+        } else if (rows->num_rows() > 0) {
+          first_row_ = next_row_;
+          next_row_ += rows->num_rows();
+          copy(*rows, batch);
+          return true;
+        }
       }
-      if (rows && rows->num_rows() > 0) {
-        first_row_ = next_row_;
-        next_row_ += rows->num_rows();
-        copy(*rows, batch);
-        return true;
-      }
-      if (!rows) {
-        batches_.reset();
-        ++piece_;
-      }
+      return false;
+    } catch (const parquet::ParquetException& error) {
+      refuse(file(), error.what());
     }
   }
 
@@ -123,22 +121,32 @@ class ParquetTableReader final : public TableReader {
  private:
   const InputFile& file() const { return files_[pieces_[piece_].file]; }
 
-  bool open_piece() {
+  // The next row group of the pieces; false at their end.
+  bool open_group() {
     if (piece_ == pieces_.size()) return false;
     const Piece& piece = pieces_[piece_];
-    reader_ = open_parquet(file());
-    const auto& metadata = *reader_->parquet_reader()->metadata();
-    std::vector<int> groups(piece.end - piece.begin);
-    std::iota(groups.begin(), groups.end(), static_cast<int>(piece.begin));
-    next_row_ = 0;
-    for (int g = 0; g < static_cast<int>(piece.begin); ++g) next_row_ += metadata.RowGroup(g)->num_rows();
-    for (const int g : groups) {
-      rows_counted_ += metadata.RowGroup(g)->num_rows();
-      bytes_read_ += metadata.RowGroup(g)->total_compressed_size();
+    if (!reader_) {
+      reader_ = open_parquet(file());
+      group_ = static_cast<int>(piece.begin);
+      next_row_ = 0;
+      for (int g = 0; g < group_; ++g) next_row_ += reader_->parquet_reader()->metadata()->RowGroup(g)->num_rows();
     }
-    const arrow::Status opened = reader_->GetRecordBatchReader(groups, leaves(*metadata.schema()), &batches_);
+    const auto metadata = reader_->parquet_reader()->metadata();
+    rows_counted_ += metadata->RowGroup(group_)->num_rows();
+    bytes_read_ += metadata->RowGroup(group_)->total_compressed_size();
+    const arrow::Status opened = reader_->GetRecordBatchReader({group_}, leaves(*metadata->schema()), &batches_);
     if (!opened.ok()) refuse(file(), opened.message());
     return true;
+  }
+
+  // A page of every column was held: given back before the next group's are read.
+  void close_group() {
+    batches_.reset();
+    if (++group_ == static_cast<int>(pieces_[piece_].end)) {
+      reader_.reset();
+      ++piece_;
+    }
+    release_free_memory();
   }
 
   // Indices, among the leaves of the schema, of the columns that are needed.
@@ -175,6 +183,7 @@ class ParquetTableReader final : public TableReader {
   std::vector<Piece> pieces_;
   std::vector<WantedColumn> wanted_;
   std::size_t piece_ = 0;
+  int group_ = 0;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::shared_ptr<arrow::RecordBatchReader> batches_;
   std::int64_t first_row_ = 0, next_row_ = 0;  // of the file
