@@ -65,10 +65,15 @@ Choice resolve_solver(const FitContext& context) {
 }
 
 void note_columns(const FitContext& context, Trained& trained) {
-  for (std::size_t j = 0; j < context.columns(); ++j) {
-    if (context.agreed.scaling.scale[j] != 0) continue;
-    trained.notes.push_back(fmt::format("column '{}' is {}: its coefficient is 0", context.name_of(j),
-                                        context.problem().intercept ? "constant" : "0 in every row"));
+  std::vector<std::string> constant;
+  for (std::size_t j = 0; j < context.columns(); ++j)
+    if (context.agreed.scaling.scale[j] == 0) constant.push_back(fmt::format("'{}'", context.name_of(j)));
+  const std::string_view what = context.problem().intercept ? "constant" : "0 in every row";
+  if (constant.size() == 1) {
+    trained.notes.push_back(fmt::format("column {} is {}: its coefficient is 0", constant[0], what));
+  } else if (!constant.empty()) {
+    trained.notes.push_back(
+        fmt::format("columns {} are {}: their coefficients are 0", fmt::join(constant, ", "), what));
   }
   const auto rows = static_cast<std::size_t>(context.agreed.rows);
   if (context.problem().l2 == 0 && context.columns() + (context.problem().intercept ? 1 : 0) > rows)
