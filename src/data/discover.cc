@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "data/csv_text.h"
@@ -170,9 +171,11 @@ Catalog discover(const std::vector<std::string>& paths, Format format) {
 
   Catalog catalog;
   std::optional<Format> common;
+  std::set<std::pair<dev_t, ino_t>> seen;  // "a.csv" and "./a.csv" are one file
   for (const std::string& path : found) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
+    if (!seen.emplace(status.st_dev, status.st_ino).second) continue;
     InputFile file{path, static_cast<std::uint64_t>(status.st_size), Compression::none};
     if (file.bytes == 0) throw InputError(fmt::format("{}: the file is empty", path));
     const NameSays says = read_name(path);

@@ -232,6 +232,9 @@ TEST(LoadCsv, SeveralFilesInOneSequence) {
     EXPECT_EQ(rows.x, (std::vector<std::vector<double>>{{10}, {20}, {30}, {40}, {50}}));
   }
   EXPECT_EQ(load_on(2, request_for(dir.path() + "/data/?.csv", "y")).y, (std::vector<double>{1, 2, 3, 4}));
+  LoadRequest twice = request_for(dir.path() + "/data/a.csv", "y");
+  twice.options.paths.push_back(dir.path() + "/./data/a.csv");
+  EXPECT_EQ(load_on(2, twice).y, (std::vector<double>{1, 2}));
 }
 
 TEST(LoadCsv, OtherDelimitersAndAByteOrderMark) {
