@@ -100,8 +100,15 @@ void add_run_options(OptionSet& set, RunOptions& run) {
               "number of workers [one per processor; under mpirun or srun, its ranks are the workers]");
   set.choice<TransportChoice>(
       "--transport",
-      {{"auto", TransportChoice::automatic}, {"threads", TransportChoice::threads}, {"mpi", TransportChoice::mpi}},
-      run.transport, "how workers exchange messages [auto: mpi under a launcher, else threads]");
+      {{"auto", TransportChoice::automatic},
+       {"threads", TransportChoice::threads},
+       {"mpi", TransportChoice::mpi},
+       {"sim", TransportChoice::sim}},
+      run.transport,
+      "how workers exchange messages; sim: over a simulated network, on a virtual clock [auto: mpi under a launcher, else "
+      "threads]");
+  set.text("--simulate", "CLUSTER.toml", run.simulate,
+           "run on the simulated cluster of this file (docs/SIMULATION.md); its nodes are the workers unless -n says fewer");
   set.choice<SolverChoice>(
       "--solver", {{"auto", SolverChoice::automatic}, {"gd", SolverChoice::gd}, {"exact", SolverChoice::exact}},
       run.solver,

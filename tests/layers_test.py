@@ -13,7 +13,7 @@ ARROWS = {
     "cluster": ["base"],
     "train": ["objective", "solver", "cluster"],
     "model": ["data"],
-    "engine": ["train", "model", "cluster/threads", "cluster/mpi"],
+    "engine": ["train", "model", "cluster/threads", "cluster/mpi", "cluster/sim"],
 }
 TRANSPORTS = ("cluster/threads", "cluster/mpi", "cluster/sim")
 ARROWS.update({transport: ["cluster"] for transport in TRANSPORTS})
@@ -106,6 +106,7 @@ def test_libraries_stay_in_their_layers():
         r"^mpi\.h": ("cluster/mpi",),
         r"^(arrow|parquet)/": ("data",),
         r"^hwy/": ("kernels",),
+        r"^(boost|toml\+\+)/": ("cluster/sim",),
         r"^cblas\.h": ("kernels", "objective", "solver"),
         r"^nlohmann/": ("data", "model", "engine"),
         r"^CLI/": ("cli",),

@@ -17,7 +17,7 @@ enum class StorageChoice { automatic, float64, float32 };
 enum class LibsvmBase { automatic, zero, one };
 enum class Loss { squared, logistic };
 enum class Mode { mapreduce };
-enum class TransportChoice { automatic, threads, mpi };
+enum class TransportChoice { automatic, threads, mpi, sim };
 enum class SolverChoice { automatic, gd, exact };
 
 // Which files, and how their columns become features.
@@ -50,9 +50,10 @@ struct RunOptions {
   TransportChoice transport = TransportChoice::automatic;
   int workers = 0;           // threads transport: ranks; 0: one. Under a launcher the ranks are the workers
   int threads = 1;           // threads per worker
+  std::string simulate;      // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
   bool reproducible = false;  // fixed order of addition across ranks: same n, same bits, on every transport
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;     // not 0: also overrules the cluster file's
   double silence_seconds = 8;  // a peer waited for that does not answer for so long is lost
 };
 

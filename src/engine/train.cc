@@ -10,6 +10,8 @@
 #include "base/cancellation.h"
 #include "base/executor.h"
 #include "cluster/mpi/mpi_launch.h"
+#include "cluster/sim/cluster_file.h"
+#include "cluster/sim/sim_launch.h"
 #include "cluster/threads/threads_launch.h"
 #include "data/load.h"
 #include "engine/checkpoint.h"
@@ -56,6 +58,14 @@ TransportChoice choose_transport(const RunOptions& run) {
   if (run.transport == TransportChoice::mpi && !launched) {
     throw InputError("--transport mpi needs a launcher: put 'mpirun -n N' in front of the command");
   }
+  const bool simulated = run.transport == TransportChoice::sim || !run.simulate.empty();
+  if (simulated && run.transport != TransportChoice::sim && run.transport != TransportChoice::automatic) {
+    throw InputError("--simulate runs on the simulated cluster alone: drop --transport, or say --transport sim");
+  }
+  if (simulated && launched) {
+    throw InputError("a simulated cluster runs in one process: drop mpirun, or drop --transport sim and --simulate");
+  }
+  if (simulated) return TransportChoice::sim;
   if (run.transport == TransportChoice::threads && launched) {
     throw InputError("under mpirun the ranks are the workers: drop --transport threads, or drop mpirun");
   }
@@ -183,7 +193,8 @@ void add_notes(const LoadSummary& summary, std::vector<std::string>& notes) {
 }
 
 // What one rank does. The result is the same on every rank.
-TrainResult train_rank(const TrainOptions& options, const ProgressObserver& observer, Endpoint& endpoint) {
+TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
+                       Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_requested);
   const InstructionSet instruction_set = agree_on_instruction_set(endpoint);
@@ -197,7 +208,10 @@ TrainResult train_rank(const TrainOptions& options, const ProgressObserver& obse
 
   const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
   Checkpoints checkpoints(options, data.encoding, endpoint);
-  Executor executor(options.run.threads, [&] { endpoint.progress(); });
+  // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
+  std::function<void()> between_blocks = [&] { endpoint.progress(); };
+  if (transport == TransportChoice::sim) between_blocks = {};
+  Executor executor(options.run.threads, between_blocks);
 
   reporter.begin(Progress::Stage::training);
   const FitRequest request{
@@ -231,6 +245,13 @@ int default_workers() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+// The cluster of --simulate, or the uniform one.
+ClusterModel simulated_cluster(const RunOptions& run) {
+  ClusterModel model = run.simulate.empty() ? ClusterModel{} : read_cluster_file(run.simulate);
+  if (run.seed != 0) model.seed = run.seed;
+  return model;
+}
+
 }  // namespace
 
 void request_stop() noexcept {
@@ -256,16 +277,23 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
       throw InputError(fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers",
                                    options.run.workers, endpoint.size()));
     }
-    TrainResult mine = train_rank(options, observer, endpoint);
+    TrainResult mine = train_rank(options, transport, observer, endpoint);
     // As threads, only rank 0 writes here; as processes, there is one rank in each.
     if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
   };
   if (transport == TransportChoice::mpi) {
     run_mpi(endpoint_options, rank_main);
+  } else if (transport == TransportChoice::sim) {
+    const ClusterModel model = simulated_cluster(options.run);
+    const int nodes = model.nodes.empty() ? default_workers() : static_cast<int>(model.nodes.size());
+    run_simulated(options.run.workers == 0 ? nodes : options.run.workers, model, endpoint_options, rank_main);
+    result->report.notes.push_back(fmt::format("times are virtual: those of the simulated cluster \"{}\"", model.name));
   } else {
     run_threads(options.run.workers == 0 ? default_workers() : options.run.workers, endpoint_options, rank_main);
   }
-  result->report.transport = transport == TransportChoice::mpi ? "mpi" : "threads";
+  result->report.transport = transport == TransportChoice::mpi   ? "mpi"
+                             : transport == TransportChoice::sim ? "sim"
+                                                                 : "threads";
   return std::move(*result);
 }
 
