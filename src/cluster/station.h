@@ -85,6 +85,7 @@ class Station {
   void end_wait(const std::vector<int>& awaited) { count_silence(awaited); }
   // Throws ClusterError if the others have given this rank up.
   void check_own_standing() const;
+  bool given_up() const { return !given_up_.empty(); }
 
   // --- peers, by rank in the run ---
   // How it ended; nullopt while it lives.
