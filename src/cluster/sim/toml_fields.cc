@@ -28,12 +28,13 @@ std::size_t edits(std::string_view a, std::string_view b) {
 }
 
 std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
+  // A key begun as the given one is meant, whatever follows ("latency"); else the one fewest edits away.
+  const auto distance = [&key](const std::string& a) { return a.starts_with(key) ? 0 : edits(key, a); };
   const auto nearest = std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
-    return edits(key, a) < edits(key, b);
+    return distance(a) < distance(b);
   });
   if (nearest == known.end()) return "";
-  const bool contained = nearest->find(key) != std::string::npos;
-  if (contained || edits(key, *nearest) <= std::max<std::size_t>(2, key.size() / 2)) {
+  if (distance(*nearest) == 0 || edits(key, *nearest) <= std::max<std::size_t>(2, key.size() / 2)) {
     return fmt::format("; did you mean '{}'?", *nearest);
   }
   return fmt::format("; it may have {}", fmt::join(known, ", "));
