@@ -72,8 +72,10 @@ int run(const TrainCommand& command) {
     ProgressLine line(command.quiet || !writes);
     result = train(command.options, [&](const Progress& progress) { line.show(progress); });
   }
+  // A launcher ends the run at the first process that does not exit with 0, so the others leave the code to the rank
+  // that has yet to save the model.
+  if (!result.speaks) return static_cast<int>(ExitCode::ok);
   const ExitCode code = exit_code(result.report.stop_reason);
-  if (!result.speaks) return static_cast<int>(code);
 
   result.model.save(command.output);
   if (!command.report.empty()) write_file(command.report, to_json(result.report));
