@@ -96,6 +96,7 @@ void add_directory(const std::string& path, std::vector<std::string>& found) {
                     "and .svmlight, also packed as .gz, .zst, .bz2 or .lz4)",
                     path));
   }
+  std::sort(found.begin() + static_cast<std::ptrdiff_t>(before), found.end());
 }
 
 void add_path(const std::string& path, std::vector<std::string>& found) {
@@ -166,8 +167,6 @@ Catalog discover(const std::vector<std::string>& paths, Format format) {
   if (paths.empty()) throw InputError("no data files given");
   std::vector<std::string> found;
   for (const std::string& path : paths) add_path(path, found);
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
 
   Catalog catalog;
   std::optional<Format> common;

@@ -115,6 +115,13 @@ def test_predictions_of_several_files_come_in_their_order(tmp_path, parts, table
     assert predict(tmp_path / "model.json", parts) == predict(tmp_path / "model.json", whole)
 
 
+def test_files_are_read_in_the_order_given_and_once(tmp_path, parts, table):
+    train(tmp_path, parts, "--target", "y")
+    one, other = parts / "part3.csv", parts / "part0.csv"
+    both = predict(tmp_path / "model.json", one, other, one)["prediction"]
+    assert both == [p for f in (one, other) for p in predict(tmp_path / "model.json", f)["prediction"]]
+
+
 def test_a_glob_without_a_match_is_refused(tmp_path):
     refused(run("train", f"{tmp_path}/nothing*.csv", "--target", "y", "-o", tmp_path / "m.json", code=None), "nothing")
 
