@@ -134,6 +134,12 @@ void add_output_options(OptionSet& set, TrainCommand& command) {
   set.group("output");
   set.text("-o,--output", "FILE", command.output, "where the model goes [model.json]");
   set.text("--report", "FILE", command.report, "an account of the run, as JSON [none]");
+  set.value("--trace", "FILE", "what each worker did when, as a trace for ui.perfetto.dev or chrome://tracing [none]",
+            [&command](const std::string& given) {
+              if (given.empty()) throw InputError("--trace is empty");
+              command.trace = given;
+              command.options.trace = true;
+            });
   set.text("--checkpoint", "DIR", command.options.checkpoint.directory, "save progress there, to resume from [none]");
   set.number("--checkpoint-every", "SECONDS", command.options.checkpoint.every_seconds, "how often [30]");
   set.flag("--resume", command.options.checkpoint.resume,

@@ -13,6 +13,7 @@ struct TrainCommand {
   TrainOptions options;
   std::string output = "model.json";
   std::string report;  // empty: none
+  std::string trace;   // likewise
   bool quiet = false;
 };
 

@@ -64,6 +64,7 @@ int run(const TrainCommand& command) {
   if (writes) {
     check_writable(command.output);
     if (!command.report.empty()) check_writable(command.report);
+    if (!command.trace.empty()) check_writable(command.trace);
   }
   stop_on_signals();
 
@@ -79,6 +80,7 @@ int run(const TrainCommand& command) {
 
   result.model.save(command.output);
   if (!command.report.empty()) write_file(command.report, to_json(result.report));
+  if (!command.trace.empty()) write_file(command.trace, result.trace);
   if (command.quiet) return static_cast<int>(code);
   // The table would spoil a model or report that goes to standard output itself.
   if (!is_standard_output(command.output) && !is_standard_output(command.report)) print(describe(result));

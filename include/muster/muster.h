@@ -33,6 +33,7 @@ struct TrainResult {
   Model model;
   Report report;
   bool speaks = true;  // false on every rank but the first: only that one should print and write files
+  std::string trace = {};  // where asked for: of all ranks, in Chrome's trace format; on the first rank only
 };
 
 // Trains as asked. Under a launcher (mpirun, srun) every process calls it and becomes one rank. Blocks until done.

@@ -75,6 +75,7 @@ struct TrainOptions {
   RunOptions run;
   StopOptions stop;
   CheckpointOptions checkpoint;
+  bool trace = false;        // TrainResult::trace: what each rank did when
   bool verify = false;       // certificate of a one-pass solver from a second pass over the rows
 };
 

@@ -138,7 +138,7 @@ Message TracingEndpoint::receive(const Match& match, Deadline deadline) {
     Message message = inner().receive(match, deadline);
     TraceSpan span{.kind = TraceSpan::Kind::receive, .flow = TraceSpan::Flow::ends};
     span.begin = note_wait();
-    span.end = now();
+    span.end = notes_->last = now();
     span.peer = message.source;
     span.tag = message.tag;
     span.bytes = static_cast<std::int64_t>(message.payload.size());

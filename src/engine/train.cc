@@ -13,6 +13,7 @@
 #include "cluster/sim/cluster_file.h"
 #include "cluster/sim/sim_launch.h"
 #include "cluster/threads/threads_launch.h"
+#include "cluster/tracing_endpoint.h"
 #include "data/load.h"
 #include "engine/checkpoint.h"
 #include "engine/endpoint_peers.h"
@@ -277,7 +278,14 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
       throw InputError(fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers",
                                    options.run.workers, endpoint.size()));
     }
-    TrainResult mine = train_rank(options, transport, observer, endpoint);
+    TrainResult mine;
+    if (options.trace) {
+      TracingEndpoint traced(endpoint, transport == TransportChoice::mpi && !options.run.reproducible);
+      mine = train_rank(options, transport, observer, traced);
+      mine.trace = traced.collect();
+    } else {
+      mine = train_rank(options, transport, observer, endpoint);
+    }
     // As threads, only rank 0 writes here; as processes, there is one rank in each.
     if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
   };
