@@ -17,8 +17,8 @@ struct InputFile {
   Compression compression = Compression::none;
 };
 
-// The input as one sequence: files in the order they were given, those of a directory or glob sorted by path, each once,
-// all of one format.
+// The input as one sequence: files in the order they were given, those of a directory or glob sorted by path, each
+// once, all of one format.
 struct Catalog {
   Format format = Format::csv;  // never automatic
   std::vector<InputFile> files;

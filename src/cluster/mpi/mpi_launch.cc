@@ -39,8 +39,8 @@ constexpr std::chrono::milliseconds kRankZeroSpeaks{500};
   std::_Exit(kClusterFailed);
 }
 
-// The run can not go on: the user is told, by this rank and no other. A rank the others have given up (it was stopped, and
-// goes on now that the launcher ends the run) has nothing to add to what they said of it.
+// The run can not go on: the user is told, by this rank and no other. A rank the others have given up (it was stopped,
+// and goes on now that the launcher ends the run) has nothing to add to what they said of it.
 [[noreturn]] void tell_and_abort(Station& station, const std::string& sentence) {
   if (station.given_up()) abort_run();
   fmt::print(stderr, "muster: {}\n", sentence);
