@@ -110,9 +110,14 @@ void add_run_options(OptionSet& set, RunOptions& run) {
   set.text("--simulate", "CLUSTER.toml", run.simulate,
            "run on the simulated cluster of this file (docs/SIMULATION.md); its nodes are the workers unless -n says fewer");
   set.choice<SolverChoice>(
-      "--solver", {{"auto", SolverChoice::automatic}, {"gd", SolverChoice::gd}, {"exact", SolverChoice::exact}},
+      "--solver",
+      {{"auto", SolverChoice::automatic},
+       {"gd", SolverChoice::gd},
+       {"lbfgs", SolverChoice::lbfgs},
+       {"exact", SolverChoice::exact}},
       run.solver,
-      "gd: gradient descent with step 1/L; exact: squared loss by one pass and one solve [auto: exact where cheaper]");
+      "exact: squared loss by one pass and one solve; lbfgs: limited-memory BFGS; gd: gradient descent with step 1/L "
+      "[auto: exact for the squared loss where cheaper, else lbfgs]");
   set.integer("--threads", "K", 1, run.threads, "threads of each worker [1]");
   set.flag("--reproducible", run.reproducible,
            "add across workers in a fixed order: the same data and N give the same bits on every transport");

@@ -18,7 +18,7 @@ enum class LibsvmBase { automatic, zero, one };
 enum class Loss { squared, logistic };
 enum class Mode { mapreduce };
 enum class TransportChoice { automatic, threads, mpi, sim };
-enum class SolverChoice { automatic, gd, exact };
+enum class SolverChoice { automatic, gd, lbfgs, exact };
 
 // Which files, and how their columns become features.
 struct DataOptions {

@@ -8,7 +8,7 @@
 #include "engine/fit_certificate.h"
 #include "engine/fit_context.h"
 #include "engine/fit_exact.h"
-#include "engine/fit_gd.h"
+#include "engine/fit_iterative.h"
 #include "engine/fit_scaling.h"
 #include "muster/error.h"
 
@@ -21,7 +21,7 @@ constexpr std::size_t kColumnsOfExact = 2000;
 constexpr std::size_t kFewColumns = 200;
 // And it is refused above this many: 20,000 columns need 3 GB for a matrix in double.
 constexpr std::size_t kMostColumnsOfExact = 20'000;
-// Passes over the rows that gradient descent is expected to need.
+// Passes over the rows that L-BFGS may need.
 constexpr double kExpectedPasses = 500;
 
 struct Choice {
@@ -34,17 +34,18 @@ Choice choose_solver(const FitContext& context) {
   const std::size_t columns = context.columns();
   const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
   if (context.problem().loss == Loss::logistic)
-    return {SolverChoice::gd, "gd, because a logistic loss is not solved in one pass"};
+    return {SolverChoice::lbfgs, "lbfgs, because a logistic loss is not solved in one pass"};
   if (columns > kColumnsOfExact)
-    return {SolverChoice::gd, fmt::format("gd, because the dense solve of exact is too large for {} columns", columns)};
+    return {SolverChoice::lbfgs,
+            fmt::format("lbfgs, because the dense solve of exact is too large for {} columns", columns)};
   const double row_entries = context.agreed.entries / std::max(1.0, rows);
   // Sparse rows: pairs of entries cost some hundred operations each; dense ones a fraction of one.
   const double statistics =
       context.agreed.sparse ? std::min(100 * rows * row_entries * row_entries, rows * d * d) : rows * d * d;
   const double passes = kExpectedPasses * 4 * context.agreed.entries;
   if (columns > kFewColumns && context.agreed.sparse && statistics + d * d * d / 3 > passes)
-    return {SolverChoice::gd,
-            fmt::format("gd, because the rows are sparse and {} columns make passes over them cheaper than "
+    return {SolverChoice::lbfgs,
+            fmt::format("lbfgs, because the rows are sparse and {} columns make passes over them cheaper than "
                         "a dense solve",
                         columns)};
   return {SolverChoice::exact,
@@ -56,10 +57,10 @@ Choice resolve_solver(const FitContext& context) {
   const SolverChoice asked = context.request.options.run.solver;
   if (asked == SolverChoice::automatic) return choose_solver(context);
   if (asked == SolverChoice::exact && context.problem().loss == Loss::logistic)
-    throw InputError("--solver exact solves the squared loss only: for --loss logistic use --solver gd");
+    throw InputError("--solver exact solves the squared loss only: for --loss logistic use --solver lbfgs");
   if (asked == SolverChoice::exact && context.columns() > kMostColumnsOfExact)
     throw InputError(
-        fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver gd",
+        fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver lbfgs",
                     context.columns()));
   return {asked, ""};
 }
@@ -142,13 +143,13 @@ FitResult finish_exact(FitContext& context, std::string reason) {
   return {std::move(model), make_report(context, std::move(exact.trained), std::move(reason), std::move(certificate))};
 }
 
-FitResult finish_gd(FitContext& context, std::string reason) {
-  Trained trained = fit_gd(context);
+FitResult finish_iterative(FitContext& context, Choice choice) {
+  Trained trained = fit_iterative(context, choice.solver);
   trained.dependent_columns = find_dependent_columns(context);
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);
   LinearModel model = trained.model;
-  return {std::move(model), make_report(context, std::move(trained), std::move(reason), std::move(certificate))};
+  return {std::move(model), make_report(context, std::move(trained), std::move(choice.reason), std::move(certificate))};
 }
 
 }  // namespace
@@ -161,7 +162,7 @@ FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor)
   agree_on_scaling(context);
   Choice choice = resolve_solver(context);
   return choice.solver == SolverChoice::exact ? finish_exact(context, std::move(choice.reason))
-                                              : finish_gd(context, std::move(choice.reason));
+                                              : finish_iterative(context, std::move(choice));
 }
 
 }  // namespace muster

@@ -133,7 +133,7 @@ Certificate certify_from_rows(FitContext& context, const Trained& trained, const
     certificate.suboptimality_bound = strong_convexity_bound(context, at, trained.curvature_by_intercept);
     certificate.bound_source = "strong convexity";
   } else {
-    certificate.bound_source = "without a penalty (--l2) gradient descent gives no bound";
+    certificate.bound_source = "without a penalty (--l2) gradients give no bound";
   }
   return certificate;
 }

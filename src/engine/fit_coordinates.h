@@ -1,4 +1,4 @@
-// Between the user's units and the coordinates gradient descent runs in:
+// Between the user's units and the coordinates iterative solvers run in:
 //
 //     v_j = σ_j w_j   (j = 1 … d),   b' = b + Σ c_j w_j ,   σ_j² = scale_j² + λ2/h
 //

@@ -1,48 +1,15 @@
 #include "solver/gd.h"
 
 #include <cmath>
-#include <limits>
 #include <span>
 
 #include "solver/lanczos.h"
+#include "solver/point.h"
 
 namespace muster {
 namespace {
 
-// What rounding can do to a value of f, relative to it.
-constexpr double kRounding = 64 * std::numeric_limits<double>::epsilon();
 constexpr int kRoundsWithoutProgress = 100;
-
-struct Point {
-  std::vector<double> w, gradient;
-  double value = 0;
-  double square = 0;  // |g|²
-};
-
-bool evaluate(Problem& problem, Point& point) {
-  point.value = problem.value_and_gradient(point.w, point.gradient);
-  point.square = 0;
-  for (double g : point.gradient) point.square += g * g;
-  return std::isfinite(point.value) && std::isfinite(point.square);
-}
-
-// Sees that a run only jitters at the level of rounding.
-class FloorDetector {
- public:
-  bool at_floor(const Point& point) {
-    if (point.square < least_square_ || std::abs(point.value - value_) > kRounding * std::abs(value_)) {
-      least_square_ = std::min(point.square, least_square_);
-      value_ = point.value;
-      rounds_ = 0;
-    }
-    return ++rounds_ > kRoundsWithoutProgress;
-  }
-
- private:
-  double least_square_ = std::numeric_limits<double>::infinity();
-  double value_ = std::numeric_limits<double>::infinity();
-  int rounds_ = 0;
-};
 
 double estimate_lipschitz(Problem& problem, std::uint64_t seed) {
   const auto product = [&](std::span<const double> v, std::span<double> out) { problem.curvature_product(v, out); };
@@ -59,6 +26,7 @@ SolverResult minimise_gd(Problem& problem, std::vector<double> start, const GdOp
     result.w = std::move(current.w);
     result.reason = reason;
     result.detail = std::move(detail);
+    result.evaluations = result.rounds;
     return result;
   };
   result.rounds = 1;
@@ -68,13 +36,13 @@ SolverResult minimise_gd(Problem& problem, std::vector<double> start, const GdOp
   double lipschitz = options.lipschitz > 0 ? options.lipschitz : estimate_lipschitz(problem, options.seed);
   if (!std::isfinite(lipschitz)) return finish(StopReason::diverged, "the curvature is not finite");
   if (!(lipschitz > 0)) lipschitz = 1;  // f is linear as far as seen; the guard finds out
-  FloorDetector floor;
+  FloorDetector floor(kRoundsWithoutProgress);
   while (options.first_round + result.rounds < options.max_rounds) {
     const double step = 1 / lipschitz;
     for (std::size_t i = 0; i < n; ++i) trial.w[i] = current.w[i] - step * current.gradient[i];
     ++result.rounds;
     const bool finite = evaluate(problem, trial);
-    const double hidden = kRounding * std::max(std::abs(current.value), std::abs(trial.value));
+    const double hidden = hidden_by_rounding(current.value, trial.value);
     if (!finite || trial.value > current.value - 0.5 * step * current.square + hidden) {
       lipschitz *= 2;
       if (!std::isfinite(lipschitz) || 1 / lipschitz == 0)

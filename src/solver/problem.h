@@ -25,7 +25,7 @@ class Problem {
   // Writes B·v for a constant B with ∇²f(w) ≼ B for every w.
   virtual void curvature_product(std::span<const double> v, std::span<double> product) = 0;
 
-  // Asked after each evaluation, with the gradient at the current point: why to stop, or nothing. The answer is the
+  // Asked after each round, with the value and gradient at the current point: why to stop, or nothing. The answer is the
   // same on every rank. Implementations look at tolerance, time, cancellation and their own observations.
   struct Verdict {
     bool stop = false;
@@ -34,6 +34,10 @@ class Problem {
   };
   virtual Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                               std::span<const double> gradient) = 0;
+
+  // Whether after_round would end the run whatever the point, as of the last evaluation: a round of several evaluations
+  // then breaks off where it began. The same on every rank.
+  virtual bool stop_requested() const { return false; }
 };
 
 struct SolverResult {
@@ -41,6 +45,7 @@ struct SolverResult {
   StopReason reason = StopReason::converged;
   std::string detail;
   std::int64_t rounds = 0;
+  std::int64_t evaluations = 0;  // of f and its gradient
 };
 
 }  // namespace muster

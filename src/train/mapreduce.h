@@ -54,6 +54,7 @@ class MapReduce final : public Problem {
   void curvature_product(std::span<const double> v, std::span<double> product) override;
   Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                       std::span<const double> gradient) override;
+  bool stop_requested() const override { return cancelled_ || out_of_time_; }
 
   double weight() const { return weight_; }  // S
   std::span<const double> tallies() const { return {sums_.data() + 1 + dimension(), objective_.tallies()}; }

@@ -73,15 +73,15 @@ def test_killed_in_mid_run_leaves_a_readable_checkpoint_to_resume_from(tmp_path,
     assert first["objective"] < begin["objective"], (resumed.stderr, fresh.stderr, checkpoint)
 
 
+@pytest.mark.parametrize("solver", ["gd", "lbfgs"])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_resumes_to_the_same_optimum_with_another_number_of_workers(tmp_path, gentle_table, workers):
+def test_resumes_to_the_same_optimum_with_another_number_of_workers(tmp_path, gentle_table, workers, solver):
     directory = tmp_path / "checkpoints"
-    stopped = ["train", gentle_table, "--target", "y", "--solver", "gd", "--max-rounds", "5", "-n", "2",
-               "--checkpoint", directory, "--checkpoint-every", "1e-6", "-o", tmp_path / "early.json"]
-    run(*stopped, code=3)
+    common = [gentle_table, "--target", "y", "--solver", solver, "--tolerance", "1e-12", "--checkpoint", directory]
+    run("train", *common, "--max-rounds", "4", "-n", "2", "--checkpoint-every", "1e-6", "-o", tmp_path / "early.json",
+        code=3)
     assert (directory / "checkpoint.json").exists()
-    resumed = train(tmp_path, gentle_table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12", "-n", workers,
-                    "--checkpoint", directory, "--resume")
+    resumed = train(tmp_path, *common, "-n", workers, "--resume")
     exact = train(tmp_path, gentle_table, "--target", "y", "--solver", "exact", name="exact.json")
     np.testing.assert_allclose(resumed.vector, exact.vector, rtol=1e-5, atol=1e-6)
 

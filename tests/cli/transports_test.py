@@ -34,10 +34,13 @@ def data(tmp_path_factory):
 PROBLEMS = {
     "dense-exact": ("dense", ["--solver", "exact"]),
     "dense-gd": ("dense", ["--solver", "gd", "--l2", "0.01"]),
+    "dense-lbfgs": ("dense", ["--solver", "lbfgs", "--l2", "0.01"]),
     "dense-logistic": ("dense01", ["--loss", "logistic", "--l2", "0.01", "--standardize"]),
     "sparse-exact": ("sparse", ["--solver", "exact", "--l2", "0.01"]),
     "sparse-gd": ("sparse", ["--solver", "gd", "--l2", "0.01"]),
+    "sparse-lbfgs": ("sparse", ["--solver", "lbfgs", "--l2", "0.01"]),
     "sparse-logistic": ("sparse01", ["--loss", "logistic", "--l2", "0.01"]),
+    "sparse-logistic-gd": ("sparse01", ["--loss", "logistic", "--l2", "0.01", "--solver", "gd"]),
 }
 
 
@@ -90,6 +93,6 @@ def test_under_a_launcher_the_ranks_are_the_workers(tmp_path, data):
 def test_more_workers_than_rows(tmp_path):
     """Some workers have no row at all."""
     table = write_csv(tmp_path / "three.csv", {"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 7.0]})
-    for solver in ("exact", "gd"):
+    for solver in ("exact", "lbfgs", "gd"):
         model = train(tmp_path, table, "--target", "y", "-n", 6, "--solver", solver, "--tolerance", "1e-12")
         np.testing.assert_allclose(model.vector, [-1, 2], rtol=1e-5)

@@ -48,7 +48,7 @@ Table example(std::size_t rows, std::size_t columns, bool classes = false) {
 // x = 1..4, y = 2, 4, 5, 8: slope 1.9, intercept 0, residual sum of squares 0.7, total 18.75.
 TEST(Fit, NormalEquationsByHand) {
   const Table t{{{1}, {2}, {3}, {4}}, {2, 4, 5, 8}, {}, {}, {}};
-  for (const auto solver : {SolverChoice::automatic, SolverChoice::exact, SolverChoice::gd}) {
+  for (const auto solver : {SolverChoice::automatic, SolverChoice::exact, SolverChoice::lbfgs, SolverChoice::gd}) {
     const FitResult r = fit_on(t, with(Loss::squared, solver), {.ranks = 2});
     EXPECT_NEAR(r.model.w[0], 1.9, 1e-6);
     EXPECT_NEAR(r.model.intercept, 0, 1e-5);
@@ -63,7 +63,7 @@ TEST(Fit, NormalEquationsByHand) {
   }
 }
 
-// Gradient descent and exact must meet, in both placements of the penalty, with and without an intercept, weighted,
+// Those that iterate and exact must meet, in both placements of the penalty, with and without an intercept, weighted,
 // with offsets, dense and sparse, for any number of ranks; and no model nearby may be better.
 TEST(Fit, SolversMeetInEveryProblem) {
   Table t = example(60, 5);
@@ -80,34 +80,37 @@ TEST(Fit, SolversMeetInEveryProblem) {
     options.stop.tolerance = 1e-10;
     const How how{.ranks = 1 + kind % 4, .sparse = (kind & 8) != 0};
     const FitResult exact = fit_on(t, options, how);
-    options.run.solver = SolverChoice::gd;
-    const FitResult gd = fit_on(t, options, how);
-    EXPECT_EQ(gd.report.stop_reason, StopReason::converged) << gd.report.stop_detail;
-    const Certificate &a = exact.report.certificate, &b = gd.report.certificate;
-    EXPECT_NEAR(b.objective, a.objective, 1e-8 * a.objective) << kind;
-    EXPECT_NEAR(a.relative_target, b.relative_target, 1e-9 * a.relative_target);
-    EXPECT_NEAR(*a.training_r2, *b.training_r2, 1e-5);
-    for (std::size_t j = 0; j < 5; ++j) EXPECT_NEAR(gd.model.w[j], exact.model.w[j], 1e-3 * std::abs(exact.model.w[j]));
-    EXPECT_LT(a.gradient_norm, 1e-13);
-    EXPECT_LE(*a.suboptimality_bound, 1e-20);
-    EXPECT_EQ(a.computed_from, kind & 8 ? "rows" : "statistics");
-    if (!options.problem.standardize || !(kind & 1)) {
-      EXPECT_NEAR(objective(t, exact.model, Loss::squared, options.problem.l2), a.objective, 1e-12 * a.objective);
-      EXPECT_NEAR(objective(t, gd.model, Loss::squared, options.problem.l2), b.objective, 1e-12 * b.objective);
-    }
-    if (kind & 1) {
-      EXPECT_EQ(b.bound_source, "strong convexity");
-      EXPECT_GE(*b.suboptimality_bound * (1 + 1e-6) + 1e-15, b.objective - a.objective);
-      EXPECT_LE(*b.suboptimality_bound, 1.01e-10 * b.relative_target);
-    } else {
-      EXPECT_FALSE(b.suboptimality_bound.has_value());
+    for (const auto solver : {SolverChoice::gd, SolverChoice::lbfgs}) {
+      options.run.solver = solver;
+      const FitResult iterated = fit_on(t, options, how);
+      EXPECT_EQ(iterated.report.stop_reason, StopReason::converged) << iterated.report.stop_detail;
+      const Certificate &a = exact.report.certificate, &b = iterated.report.certificate;
+      EXPECT_NEAR(b.objective, a.objective, 1e-8 * a.objective) << kind;
+      EXPECT_NEAR(a.relative_target, b.relative_target, 1e-9 * a.relative_target);
+      EXPECT_NEAR(*a.training_r2, *b.training_r2, 1e-5);
+      for (std::size_t j = 0; j < 5; ++j)
+        EXPECT_NEAR(iterated.model.w[j], exact.model.w[j], 1e-3 * std::abs(exact.model.w[j]));
+      EXPECT_LT(a.gradient_norm, 1e-13);
+      EXPECT_LE(*a.suboptimality_bound, 1e-20);
+      EXPECT_EQ(a.computed_from, kind & 8 ? "rows" : "statistics");
+      if (!options.problem.standardize || !(kind & 1)) {
+        EXPECT_NEAR(objective(t, exact.model, Loss::squared, options.problem.l2), a.objective, 1e-12 * a.objective);
+        EXPECT_NEAR(objective(t, iterated.model, Loss::squared, options.problem.l2), b.objective, 1e-12 * b.objective);
+      }
+      if (kind & 1) {
+        EXPECT_EQ(b.bound_source, "strong convexity");
+        EXPECT_GE(*b.suboptimality_bound * (1 + 1e-6) + 1e-15, b.objective - a.objective);
+        EXPECT_LE(*b.suboptimality_bound, 1.01e-10 * b.relative_target);
+      } else {
+        EXPECT_FALSE(b.suboptimality_bound.has_value());
+      }
     }
   }
 }
 
 TEST(Fit, ReproducibleForAnyThreadsAndNearlySoForAnyRanks) {
   const Table t = example(3000, 6);
-  for (const auto solver : {SolverChoice::exact, SolverChoice::gd}) {
+  for (const auto solver : {SolverChoice::exact, SolverChoice::lbfgs, SolverChoice::gd}) {
     TrainOptions options = with(Loss::squared, solver, 1e-3);
     const FitResult alone = fit_on(t, options);
     for (const int ranks : {1, 2, 3, 4}) {
@@ -137,11 +140,13 @@ TEST(Fit, DuplicateAndConstantColumnsAreNamed) {
   EXPECT_EQ(exact.report.dependent_columns, (std::vector<std::string>{"x3"}));
   ASSERT_EQ(exact.report.notes.size(), 1u);
   EXPECT_NE(exact.report.notes[0].find("'x4' is constant"), std::string::npos);
-  TrainOptions options = with(Loss::squared, SolverChoice::gd);
-  options.stop.tolerance = 1e-10;
-  const FitResult gd = fit_on(t, options, {.ranks = 2});
-  for (std::size_t j = 0; j < 4; ++j) EXPECT_NEAR(gd.model.w[j], exact.model.w[j], 1e-7);
-  EXPECT_EQ(gd.report.dependent_columns, exact.report.dependent_columns);
+  for (const auto solver : {SolverChoice::gd, SolverChoice::lbfgs}) {
+    TrainOptions options = with(Loss::squared, solver);
+    options.stop.tolerance = 1e-10;
+    const FitResult iterated = fit_on(t, options, {.ranks = 2});
+    for (std::size_t j = 0; j < 4; ++j) EXPECT_NEAR(iterated.model.w[j], exact.model.w[j], 1e-7);
+    EXPECT_EQ(iterated.report.dependent_columns, exact.report.dependent_columns);
+  }
 }
 
 TEST(Fit, MoreColumnsThanRowsSaysSo) {
@@ -155,7 +160,7 @@ TEST(Fit, MoreColumnsThanRowsSaysSo) {
 TEST(Fit, ConstantTarget) {
   Table t = example(20, 3);
   for (double& y : t.y) y = 4.3;
-  for (const auto solver : {SolverChoice::exact, SolverChoice::gd}) {
+  for (const auto solver : {SolverChoice::exact, SolverChoice::lbfgs, SolverChoice::gd}) {
     const FitResult r = fit_on(t, with(Loss::squared, solver));
     EXPECT_EQ(r.report.stop_reason, StopReason::converged) << r.report.stop_detail;
     EXPECT_NEAR(r.model.intercept, 4.3, 1e-14);
@@ -171,7 +176,7 @@ TEST(Fit, LogisticIsStationaryAndItsBoundHolds) {
     options.stop.tolerance = 1e-9;
     const FitResult r = fit_on(t, options, {.ranks = 3});
     EXPECT_EQ(r.report.stop_reason, StopReason::converged) << r.report.stop_detail;
-    EXPECT_EQ(r.report.solver, "gd");
+    EXPECT_EQ(r.report.solver, "lbfgs");
     const double f = objective(t, r.model, Loss::logistic, l2);
     EXPECT_NEAR(f, r.report.certificate.objective, 1e-13);
     for (std::size_t j = 0; j <= 4; ++j) {  // derivative by central differences, a scaled unit at a time
@@ -187,18 +192,20 @@ TEST(Fit, LogisticIsStationaryAndItsBoundHolds) {
   }
 }
 
-TEST(Fit, SeparableClassesAreSaidNotIterated) {
+class FitBySolver : public testing::TestWithParam<SolverChoice> {};
+
+TEST_P(FitBySolver, SeparableClassesAreSaidNotIterated) {
   Table one{{{1, 5}, {2, 1}, {3, 7}, {4, 2}, {4, 9}, {6, 3}}, {0, 0, 0, 0, 1, 1}, {}, {}, {}};  // touch at x1 = 4
-  const FitResult by_one = fit_on(one, with(Loss::logistic, SolverChoice::gd), {.ranks = 2});
+  const FitResult by_one = fit_on(one, with(Loss::logistic, GetParam()), {.ranks = 2});
   EXPECT_EQ(by_one.report.stop_reason, StopReason::diverged);
   EXPECT_NE(by_one.report.stop_detail.find("'x1' alone separates"), std::string::npos);
   EXPECT_EQ(by_one.report.rounds_done, 0);
   Table both{{{0, 3}, {3, 0}, {1, 1}, {2, 3}, {4, 1}, {3, 3}}, {0, 0, 0, 1, 1, 1}, {}, {}, {}};  // x1 + x2 < 4
-  const FitResult complete = fit_on(both, with(Loss::logistic, SolverChoice::gd), {.ranks = 2});
+  const FitResult complete = fit_on(both, with(Loss::logistic, GetParam()), {.ranks = 2});
   EXPECT_EQ(complete.report.stop_reason, StopReason::diverged);
   EXPECT_NE(complete.report.stop_detail.find("separable"), std::string::npos);
   for (double w : complete.model.w) EXPECT_TRUE(std::isfinite(w));
-  EXPECT_EQ(fit_on(both, with(Loss::logistic, SolverChoice::gd, 0.1)).report.stop_reason, StopReason::converged);
+  EXPECT_EQ(fit_on(both, with(Loss::logistic, GetParam(), 0.1)).report.stop_reason, StopReason::converged);
 }
 
 TEST(Fit, RefusalsAreSentences) {
@@ -211,7 +218,7 @@ TEST(Fit, RefusalsAreSentences) {
     return "accepted";
   };
   Table t = example(10, 2, true);
-  EXPECT_NE(refused(t, with(Loss::logistic, SolverChoice::exact)).find("--solver gd"), std::string::npos);
+  EXPECT_NE(refused(t, with(Loss::logistic, SolverChoice::exact)).find("--solver lbfgs"), std::string::npos);
   t.weights.assign(10, 0.0);
   EXPECT_NE(refused(t, with(Loss::squared, SolverChoice::exact)).find("weight 0"), std::string::npos);
   t.weights.clear();
@@ -221,12 +228,13 @@ TEST(Fit, RefusalsAreSentences) {
   EXPECT_NE(refused(t, with(Loss::squared, SolverChoice::gd)).find("'x2' are too large"), std::string::npos);
 }
 
-TEST(Fit, StopsWhereAskedKeepsTheModelAndResumes) {
+TEST_P(FitBySolver, StopsWhereAskedKeepsTheModelAndResumes) {
   const Table t = example(200, 5, true);
-  TrainOptions options = with(Loss::logistic, SolverChoice::gd, 1e-4);
+  TrainOptions options = with(Loss::logistic, GetParam(), 1e-4);
   options.stop.tolerance = 1e-8;
   const FitResult whole = fit_on(t, options, {.ranks = 2});
-  options.stop.max_rounds = 20;
+  const int few = GetParam() == SolverChoice::gd ? 20 : 8;
+  options.stop.max_rounds = few;
   std::int64_t saved = 0;
   const FitResult part = fit_on(t, options, {.ranks = 2, .adjust = [&](FitRequest& request) {
                                                request.wants_checkpoint = [] { return true; };
@@ -236,8 +244,8 @@ TEST(Fit, StopsWhereAskedKeepsTheModelAndResumes) {
                                                };
                                              }});
   EXPECT_EQ(part.report.stop_reason, StopReason::max_rounds);
-  EXPECT_EQ(part.report.rounds_done, 20);
-  EXPECT_EQ(saved, 2 * 20);
+  EXPECT_EQ(part.report.rounds_done, few);
+  EXPECT_EQ(saved, 2 * few);
   options.stop.max_rounds = 100'000;
   const FitResult resumed = fit_on(t, options, {.ranks = 3, .adjust = [&](FitRequest& r) { r.start = part.model; }});
   EXPECT_EQ(resumed.report.stop_reason, StopReason::converged);
@@ -255,6 +263,9 @@ TEST(Fit, StopsWhereAskedKeepsTheModelAndResumes) {
   EXPECT_EQ(interrupted.report.stop_reason, StopReason::interrupted);
   EXPECT_LE(interrupted.report.rounds_done, 5);
 }
+
+INSTANTIATE_TEST_SUITE_P(Solvers, FitBySolver, testing::Values(SolverChoice::gd, SolverChoice::lbfgs),
+                         [](const auto& solver) { return solver.param == SolverChoice::gd ? "gd" : "lbfgs"; });
 
 }  // namespace
 }  // namespace muster

@@ -1,4 +1,4 @@
-#include "engine/fit_gd.h"
+#include "engine/fit_iterative.h"
 
 #include <fmt/format.h>
 
@@ -9,13 +9,14 @@
 #include "engine/fit_coordinates.h"
 #include "engine/fit_separation.h"
 #include "solver/gd.h"
+#include "solver/lbfgs.h"
 #include "train/mapreduce.h"
 
 namespace muster {
 namespace {
 
 constexpr int kIntercepts = 60;  // Newton passes on the intercept at most
-constexpr int kAttempts = 12;    // returns to gradient descent after the last bound was not yet met
+constexpr int kAttempts = 12;    // returns to the solver after the last bound was not yet met
 constexpr double kUnit = 0x1p-53;
 
 double norm(std::span<const double> x) {
@@ -24,10 +25,11 @@ double norm(std::span<const double> x) {
   return std::sqrt(sum);
 }
 
-class GdTrainer {
+class IterativeTrainer {
  public:
-  explicit GdTrainer(FitContext& context)
+  IterativeTrainer(FitContext& context, SolverChoice solver)
       : context_(context),
+        solver_(solver),
         coordinates_(context.agreed, context.problem()),
         objective_(context.rows, context.problem().loss, coordinates_.scaling(), context.problem().intercept),
         map_reduce_(objective_, context.endpoint, options()),
@@ -36,7 +38,7 @@ class GdTrainer {
 
   Trained run() {
     Trained trained;
-    trained.solver = "gd";
+    trained.solver = solver_ == SolverChoice::lbfgs ? "lbfgs" : "gd";
     std::vector<double> v(coordinates_.dimension(), 0.0);
     if (const auto column = separating_column()) {
       // Nothing to iterate for: along this column the objective falls for ever.
@@ -109,11 +111,9 @@ class GdTrainer {
   // Runs the solver; where its estimated bound says stop, removes what is left in the intercept's direction and checks
   // the bound that then holds; goes on with a stricter estimate where it does not.
   void descend(std::vector<double> start, Trained& trained, std::vector<double>& v) {
-    const StopOptions& stop = context_.request.options.stop;
     v = std::move(start);
-    GdOptions options{.max_rounds = stop.max_rounds, .seed = context_.request.options.run.seed};
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      SolverResult result = minimise_gd(map_reduce_, std::move(v), options);
+      SolverResult result = solve(std::move(v), trained.rounds);
       v = std::move(result.w);
       trained.rounds += result.rounds;
       trained.reason = result.reason;
@@ -124,8 +124,16 @@ class GdTrainer {
       if (bound(gradient_) <= tolerated(value)) return;
       strictness_ /= 4;
       met_bound_ = false;
-      options.first_round = trained.rounds;
     }
+  }
+
+  SolverResult solve(std::vector<double> start, std::int64_t first_round) {
+    const std::int64_t max_rounds = context_.request.options.stop.max_rounds;
+    if (solver_ == SolverChoice::lbfgs)
+      return minimise_lbfgs(map_reduce_, std::move(start), {.max_rounds = max_rounds, .first_round = first_round});
+    return minimise_gd(
+        map_reduce_, std::move(start),
+        {.max_rounds = max_rounds, .seed = context_.request.options.run.seed, .first_round = first_round});
   }
 
   // Bound on f − f* by strong convexity of F(w) = min_b f(w, b) in the coordinates of the penalty; with the part that
@@ -195,6 +203,7 @@ class GdTrainer {
   }
 
   FitContext& context_;
+  SolverChoice solver_;
   Coordinates coordinates_;
   LinearObjective objective_;
   MapReduce map_reduce_;
@@ -207,8 +216,8 @@ class GdTrainer {
 
 }  // namespace
 
-Trained fit_gd(FitContext& context) {
-  return GdTrainer(context).run();
+Trained fit_iterative(FitContext& context, SolverChoice solver) {
+  return IterativeTrainer(context, solver).run();
 }
 
 }  // namespace muster

@@ -1,0 +1,42 @@
+// Limited-memory BFGS.
+//
+//     minimise f(w), smooth, with gradient g = ∇f
+//
+//     update   w ← w + αp,   p = −Hg,   α by line search
+//
+// H approximates the inverse Hessian from the last m pairs s = Δw, y = Δg, ρ = 1/sᵀy, on top of γI with γ = sᵀy/yᵀy of
+// the newest. The product Hg, by the two-loop recursion:
+//
+//     q ← g;   newest to oldest:  a_i ← ρ_i s_iᵀq,  q ← q − a_i y_i
+//     r ← γq;  oldest to newest:  b ← ρ_i y_iᵀr,    r ← r + (a_i − b) s_i
+//
+// Line search: strong Wolfe, c1 = 1e-4, c2 = 0.9, which makes sᵀy > 0; step 1 is tried first. Without a pair, p = −g
+// and the first step tried is gᵀg/gᵀBg, where ∇²f ≼ B: 1/L seen along g. A pair whose sᵀy is rounding is left out.
+//
+// Source: J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "solver/line_search.h"
+#include "solver/problem.h"
+
+namespace muster {
+
+struct LbfgsOptions {
+  std::int64_t max_rounds = 100'000;
+  std::int64_t first_round = 0;  // number of the first round, for a run that goes on
+  std::size_t memory = 10;       // m
+  WolfeOptions line_search = {};
+};
+
+// A round is a step taken, the evaluation at the start being the first; most take one evaluation. Ends by the problem's
+// verdict, at max_rounds, when f or its gradient is not finite wherever a step goes (diverged), or when rounding hides
+// all progress (converged: at the rounding floor): |g| has found no new minimum for thirty rounds in which f did not
+// change beyond rounding, or no step along −g lowers f. Where f rises although its slopes say that it falls, its
+// gradient is not one: stalled.
+SolverResult minimise_lbfgs(Problem& problem, std::vector<double> start, const LbfgsOptions& options);
+
+}  // namespace muster

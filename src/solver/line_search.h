@@ -1,0 +1,69 @@
+// Step length along a descent direction, by the strong Wolfe conditions.
+//
+//     φ(α) = f(w + αp),  φ'(0) < 0;    find α > 0 with
+//
+//     φ(α) ≤ φ(0) + c1 α φ'(0)    and    |φ'(α)| ≤ c2 |φ'(0)|
+//
+// lo: the lowest α so far that meets the first condition, at first 0; hi: the other end of an interval that holds a
+// solution, ∞ while none is known. A trial that is not finite, too high for the first condition, or higher than lo
+// becomes hi. Any other becomes lo, and the old lo hi where φ rises from the trial towards hi. The next trial is four
+// times as far while hi = ∞, else where the cubic through both ends is least. That is bracketing and zoom in one loop.
+//
+// Values that are equal to rounding decide nothing: then "too high" is left to the sign of φ', and the conditions are
+// Hager and Zhang's approximate ones.
+//
+// Sources: J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd ed., algorithms 3.5 and 3.6, (3.59); W. W. Hager,
+// H. Zhang, SIAM J. Optim. 16 (2005) for values near rounding.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "solver/point.h"
+
+namespace muster {
+
+struct WolfeOptions {
+  double decrease = 1e-4;    // c1
+  double curvature = 0.9;    // c2
+  int max_evaluations = 25;  // of one search
+};
+
+class LineSearch {
+ public:
+  enum class End {
+    found,       // both conditions hold
+    lower,       // out of evaluations, at a point that is lower, or as low with a smaller gradient
+    none,        // out of evaluations, and nothing lower
+    not_finite,  // out of evaluations, and f was finite nowhere
+    stopped,     // the problem asks to stop
+  };
+
+  LineSearch(Problem& problem, const WolfeOptions& options);
+
+  // From `from` along `direction`, with slope = φ'(0) < 0 and `first` the step tried first.
+  End search(const Point& from, std::span<const double> direction, double slope, double first);
+
+  // At found and lower, the new point: to be swapped or moved from.
+  Point& point() { return lowest_; }
+  // At none: whether f rose, beyond rounding, where its slopes say that it falls; else rounding hid all that was lower.
+  bool contradicted() const { return contradicted_; }
+  std::int64_t evaluations() const { return evaluations_; }  // of all searches
+
+ private:
+  struct Trial {  // φ at a step
+    double step = 0, value = 0, slope = 0;
+    bool finite = true;
+  };
+
+  Trial evaluate_at(const Point& from, std::span<const double> direction, double step);
+  static double next_step(const Trial& lo, const Trial& hi);
+
+  Problem& problem_;
+  WolfeOptions options_;
+  Point trial_, lowest_;
+  std::int64_t evaluations_ = 0;
+  bool contradicted_ = false;
+};
+
+}  // namespace muster

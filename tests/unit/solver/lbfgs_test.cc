@@ -1,0 +1,206 @@
+#include "solver/lbfgs.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "quadratic.h"
+
+namespace muster {
+namespace {
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double largest = 0;
+  for (std::size_t j = 0; j < a.size(); ++j) largest = std::max(largest, std::abs(a[j] - b[j]));
+  return largest;
+}
+
+// One variable: the first step is gᵀg/gᵀBg = 1/h, which is Newton's.
+TEST(Lbfgs, FirstStepByHand) {
+  Quadratic f({4, 2}, {1, -1});  // at (0, 0): g = (−4, 2), gᵀg = 20, gᵀBg = 72; w = (20/72)·(4, −2)
+  f.stop_at = 2;
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {});
+  EXPECT_NEAR(result.w[0], 80.0 / 72, 1e-15);
+  EXPECT_NEAR(result.w[1], -40.0 / 72, 1e-15);
+  EXPECT_EQ(result.rounds, 2);
+  EXPECT_EQ(result.evaluations, 2);
+}
+
+// The second direction is −Hg with H = (I − ρsyᵀ)γI(I − ρysᵀ) + ρssᵀ, written out.
+TEST(Lbfgs, SecondDirectionIsTheFormulaOfOnePair) {
+  Quadratic f({4, 2}, {1, -1});
+  f.stop_at = 3;
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {});
+  const std::vector<double> w1 = f.path[1], s = w1;
+  const std::vector<double> g0 = {-4, 2}, g1 = {4 * (w1[0] - 1), 2 * (w1[1] + 1)};
+  const std::vector<double> y = {g1[0] - g0[0], g1[1] - g0[1]};
+  const double sy = s[0] * y[0] + s[1] * y[1], yy = y[0] * y[0] + y[1] * y[1], sg = s[0] * g1[0] + s[1] * g1[1];
+  const std::vector<double> q = {g1[0] - sg / sy * y[0], g1[1] - sg / sy * y[1]};
+  const std::vector<double> r = {sy / yy * q[0], sy / yy * q[1]};
+  const double back = sg / sy - (y[0] * r[0] + y[1] * r[1]) / sy;
+  for (std::size_t j = 0; j < 2; ++j) EXPECT_NEAR(result.w[j], w1[j] - (r[j] + back * s[j]), 1e-14);
+}
+
+// With memory for every step and exact line searches the directions are those of conjugate gradients: n steps.
+TEST(Lbfgs, QuadraticInAsManyStepsAsDimensions) {
+  const std::size_t n = 20;
+  std::vector<double> h, minimum;
+  for (std::size_t j = 0; j < n; ++j) {
+    h.push_back(std::pow(1.3, static_cast<double>(j)));
+    minimum.push_back(std::sin(1.0 + static_cast<double>(j)));
+  }
+  Quadratic f(h, minimum);
+  f.stop_at = n + 3;
+  LbfgsOptions options{.memory = 30};
+  options.line_search.curvature = 1e-7;
+  const SolverResult result = minimise_lbfgs(f, std::vector<double>(n, 0.0), options);
+  EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
+  EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
+}
+
+// As it is used: memory 10, inexact steps, condition number 1e3 over 50 dimensions. Gradient descent takes 1e4 rounds.
+TEST(Lbfgs, IllConditionedQuadraticInAFewHundredRounds) {
+  std::vector<double> h, minimum;
+  for (int j = 0; j < 50; ++j) {
+    h.push_back(std::pow(1e3, j / 49.0));
+    minimum.push_back(std::cos(3.0 * j));
+  }
+  Quadratic f(h, minimum);
+  const SolverResult result = minimise_lbfgs(f, std::vector<double>(50, 0.0), {.max_rounds = 500});
+  EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
+  EXPECT_LT(result.evaluations, result.rounds * 5 / 4 + 60);
+  for (std::size_t t = 1; t < f.values.size(); ++t) EXPECT_LE(f.values[t], f.values[t - 1]);
+}
+
+// f(w) = Σ 100 (w_{2k+1} − w_{2k}²)² + (1 − w_{2k})², minimum 0 at (1, …, 1).
+class Rosenbrock : public Quadratic {
+ public:
+  using Quadratic::Quadratic;
+  double value_and_gradient(std::span<const double> w, std::span<double> gradient) override {
+    double value = 0;
+    for (std::size_t k = 0; k < w.size(); k += 2) {
+      const double a = w[k + 1] - w[k] * w[k], b = 1 - w[k];
+      value += 100 * a * a + b * b;
+      gradient[k] = -400 * a * w[k] - 2 * b;
+      gradient[k + 1] = 200 * a;
+    }
+    return value;
+  }
+};
+
+TEST(Lbfgs, RosenbrockFromTheUsualStart) {
+  for (const double curvature : {0.1, 0.5, 0.9}) {
+    Rosenbrock f({1, 1, 1, 1}, {0, 0, 0, 0});
+    LbfgsOptions options{.max_rounds = 100};
+    options.line_search.curvature = curvature;
+    const SolverResult result = minimise_lbfgs(f, {-1.2, 1, -1.2, 1}, options);
+    EXPECT_LT(largest_difference(result.w, {1, 1, 1, 1}), 1e-8) << "c2 = " << curvature;
+  }
+}
+
+// The problem of a single line: φ and its slope, from 0.
+class Line : public Quadratic {
+ public:
+  Line(std::function<double(double)> value, std::function<double(double)> slope)
+      : Quadratic({1}, {0}), value_(std::move(value)), slope_(std::move(slope)) {}
+  double value_and_gradient(std::span<const double> w, std::span<double> gradient) override {
+    gradient[0] = slope_(w[0]);
+    return value_(w[0]);
+  }
+
+ private:
+  std::function<double(double)> value_, slope_;
+};
+
+// The first test function of J. J. Moré, D. J. Thuente, ACM TOMS 20 (1994), from first steps far too short and too
+// long.
+TEST(LineSearch, EndsMeetTheWolfeConditions) {
+  const double beta = 2;
+  const auto value = [=](double a) { return -a / (a * a + beta); };
+  const auto slope = [=](double a) { return (a * a - beta) / ((a * a + beta) * (a * a + beta)); };
+  for (const double curvature : {1e-3, 0.1, 0.9}) {
+    for (const double first : {1e-3, 0.1, 10.0, 1e3}) {
+      Line line(value, slope);
+      LineSearch search(line, {.curvature = curvature});
+      Point from{{0}, {0}};
+      evaluate(line, from);
+      const std::vector<double> direction = {1};
+      ASSERT_EQ(search.search(from, direction, slope(0), first), LineSearch::End::found) << first;
+      const double a = search.point().w[0];
+      EXPECT_LE(value(a), value(0) + 1e-4 * a * slope(0));
+      EXPECT_LE(std::abs(slope(a)), curvature * std::abs(slope(0)));
+      EXPECT_LE(search.evaluations(), 15);
+    }
+  }
+}
+
+// Near the minimum of 1 + x²/2 the values are all 1: only the slope can tell where it is.
+TEST(LineSearch, ValuesEqualToRoundingLeaveItToTheSlope) {
+  Line line([](double x) { return 1 + x * x / 2; }, [](double x) { return x; });
+  LineSearch search(line, {.curvature = 0.01});
+  Point from{{1e-9}, {0}};
+  evaluate(line, from);
+  const std::vector<double> direction = {-1e-9};
+  ASSERT_EQ(search.search(from, direction, -1e-18, 1.7), LineSearch::End::found);
+  EXPECT_LE(std::abs(search.point().w[0]), 1e-11);
+}
+
+TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
+  Quadratic f({1, 1}, {3, 4});
+  f.reported_curvature = 0.01;  // a first step a hundred times too long
+  f.finite_within = 3.5;
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {.max_rounds = 100});
+  EXPECT_LT(largest_difference(result.w, {3, 4}), 1e-9);
+}
+
+TEST(Lbfgs, DivergedKeepsTheLastFinitePoint) {
+  Quadratic nowhere({1}, {3});
+  nowhere.finite_within = -1;
+  EXPECT_EQ(minimise_lbfgs(nowhere, {0}, {}).reason, StopReason::diverged);
+  Quadratic fenced({1}, {3});
+  fenced.finite_within = 0;  // at the start alone
+  const SolverResult result = minimise_lbfgs(fenced, {0}, {});
+  EXPECT_EQ(result.reason, StopReason::diverged);
+  EXPECT_EQ(result.w[0], 0);
+}
+
+TEST(Lbfgs, StopsAtTheRoundingFloorAndSaysSo) {
+  for (const double base : {1.0, 1e3, 1e6}) {
+    Quadratic f({3, 1, 0.02, 500}, {0.1, 0.7, 5, 1});
+    f.base = base;
+    const SolverResult result = minimise_lbfgs(f, {0, 0, 0, 0}, {});
+    EXPECT_EQ(result.reason, StopReason::converged) << result.detail;
+    EXPECT_TRUE(result.detail.find("rounding floor") != std::string::npos || result.detail == "the gradient is 0");
+    EXPECT_LT(result.evaluations, 300);
+    EXPECT_LT(largest_difference(result.w, {0.1, 0.7, 5, 1}), 1e-6);
+  }
+}
+
+TEST(Lbfgs, AGradientThatIsNotOneStalls) {
+  Line wrong([](double x) { return x; }, [](double) { return -1.0; });
+  EXPECT_EQ(minimise_lbfgs(wrong, {5}, {.max_rounds = 50}).reason, StopReason::stalled);
+}
+
+TEST(Lbfgs, StopsAtTheLimitOnRounds) {
+  Quadratic f({1000, 30, 1}, {1, 1, 1});
+  const SolverResult result = minimise_lbfgs(f, {0, 0, 0}, {.max_rounds = 4});
+  EXPECT_EQ(result.reason, StopReason::max_rounds);
+  EXPECT_EQ(result.rounds, 4);
+  EXPECT_EQ(minimise_lbfgs(f, {0, 0, 0}, {.max_rounds = 9, .first_round = 7}).rounds, 2);
+}
+
+// A request that arrives within a line search is heard after that evaluation, at the point the search began.
+TEST(Lbfgs, BreaksOffALineSearchWhenAskedToStop) {
+  Quadratic f({1, 1}, {3, 4});
+  f.reported_curvature = 1e-9;  // a search of many evaluations
+  f.stop_after_evaluations = 4;
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {});
+  EXPECT_EQ(f.evaluations, 4);
+  EXPECT_EQ(result.detail, "as the test asked");
+  EXPECT_EQ(result.w, (std::vector<double>{0, 0}));
+}
+
+}  // namespace
+}  // namespace muster
