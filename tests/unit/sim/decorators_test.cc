@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "cluster/faulty_endpoint.h"
+#include "cluster/sim/rank_faults.h"
 #include "cluster/sim/sim_launch.h"
 #include "cluster/threads/threads_launch.h"
 #include "cluster/tracing_endpoint.h"
@@ -64,8 +65,7 @@ std::string test_name(const testing::TestParamInfo<Parameters>& test) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Decorated,
-                         testing::Combine(testing::Values(3), testing::ValuesIn(conformance::all_checks())),
-                         test_name);
+                         testing::Combine(testing::Values(3), testing::ValuesIn(conformance::all_checks())), test_name);
 
 // --- faults ---
 
@@ -102,6 +102,65 @@ TEST(Faulty, ADelayedMessageComesLaterAndInOrder) {
     EXPECT_NEAR(faulty.now(), e.rank() == 1 ? 2 : 0, 1e-3);
     if (e.rank() == 2) return;
     EXPECT_EQ(faulty.receive({}, Deadline::never()).payload.size(), 8u);
+  });
+}
+
+// The same description, simulated and as a decorator, delays the same messages by the same.
+TEST(Faulty, OneDescriptionServesBoth) {
+  ClusterModel described;
+  described.default_node.flops_per_second = 1;
+  described.default_node.factor = Distribution::constant(2);
+  LinkFault fault;
+  fault.nodes = {0, 1};
+  fault.delay_seconds = 0.5;
+  described.link_faults.push_back(fault);
+  described.deaths.push_back({.node = 3, .at = 100});
+  EXPECT_EQ(rank_faults(described, 3, 4).dies_at, 100);
+  EXPECT_LT(rank_faults(described, 0, 4).dies_at, 0);
+
+  ClusterModel plain;
+  plain.default_node.flops_per_second = 1;
+  std::vector<Time> simulated(4), decorated(4);
+  const auto program = [](Endpoint& e, std::vector<Time>& times) {
+    e.charge({.bytes = 0, .flops = 1});
+    if (e.rank() < 2) {
+      e.send(e.rank() + 2, 1, Buffer());
+      e.flush(Deadline::never());
+    } else {
+      e.receive({}, Deadline::never());
+    }
+    times[static_cast<std::size_t>(e.rank())] = e.now();
+  };
+  run_simulated(4, described, {}, [&](Endpoint& e) { program(e, simulated); });
+  run_simulated(4, plain, {}, [&](Endpoint& e) {
+    FaultyEndpoint faulty(e, rank_faults(described, e.rank(), 4));
+    program(faulty, decorated);
+  });
+  for (const std::size_t r : {2, 3}) {
+    EXPECT_NEAR(simulated[r], 2.5, 1e-3) << r;
+    EXPECT_NEAR(decorated[r], 2.5, 1e-3) << r;
+  }
+}
+
+// In a subgroup ranks have other numbers; those of the description stay those of the run.
+TEST(Faulty, DelaysByNameHoldInSubgroups) {
+  ClusterModel described;
+  LinkFault fault;
+  fault.nodes = {0};
+  fault.others = {2};
+  fault.delay_seconds = 0.5;
+  described.link_faults.push_back(fault);
+  run_simulated(3, {}, {}, [&](Endpoint& e) {
+    FaultyEndpoint faulty(e, rank_faults(described, e.rank(), 3));
+    const std::unique_ptr<Endpoint> turned = faulty.split(0, -e.rank());
+    const Time begin = e.now();
+    if (e.rank() == 0) {
+      turned->send(1, 1, Buffer());  // rank 1 of the run
+      turned->send(0, 1, Buffer());  // rank 2
+    } else {
+      turned->receive({}, Deadline::never());
+      EXPECT_NEAR(e.now() - begin, e.rank() == 2 ? 0.5 : 0, 1e-3);
+    }
   });
 }
 
