@@ -137,7 +137,7 @@ def test_headers_are_guarded():
 
 def test_ownership_is_in_types():
     paths = cxx_files("src", "cli", "include")
-    made = findings(paths, r"\bnew\b", lambda p, line: re.search(r"::new \(|operator new|#\s*include <new>", line))
+    made = findings(paths, r"\bnew\b", lambda p, line: re.search(r"::new \(|operator new|#\s*include <new>|unique_ptr<\w+>\(new ", line))
     ended = findings(paths, r"\bdelete\b", lambda p, line: re.search(r"=\s*delete\b|operator delete", line))
     assert not made + ended
 
