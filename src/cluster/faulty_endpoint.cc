@@ -156,7 +156,7 @@ std::unique_ptr<Endpoint> FaultyEndpoint::split(int color, int key) {
   if (by_name) run_ranks = run_ranks_of(color, key);
   std::unique_ptr<Endpoint> group = inner().split(color, key);
   run_ranks.resize(static_cast<std::size_t>(group->size()));
-  return std::unique_ptr<Endpoint>(new FaultyEndpoint(std::move(group), state_, std::move(run_ranks)));
+  return std::make_unique<FaultyEndpoint>(std::move(group), state_, std::move(run_ranks));
 }
 
 // Who is who in the group that a split makes, by its own rule.
@@ -178,7 +178,7 @@ std::vector<int> FaultyEndpoint::run_ranks_of(int color, int key) {
 
 std::unique_ptr<Endpoint> FaultyEndpoint::shrink(Deadline deadline) {
   const Call call(*this);
-  return std::unique_ptr<Endpoint>(new FaultyEndpoint(inner().shrink(deadline), state_, run_ranks_));
+  return std::make_unique<FaultyEndpoint>(inner().shrink(deadline), state_, run_ranks_);
 }
 
 }  // namespace muster

@@ -31,22 +31,6 @@ struct RankFaults {
 };
 
 class FaultyEndpoint final : public EndpointDecorator {
- public:
-  FaultyEndpoint(Endpoint& inner, RankFaults faults);
-  ~FaultyEndpoint() override;
-
-  void send(int to, Tag tag, Buffer payload) override;
-  Message receive(const Match& match, Deadline deadline) override;
-  std::optional<Message> try_receive(const Match& match) override;
-  void progress() override;
-  void flush(Deadline deadline) override;
-  void close(std::string_view cause) override;
-  void charge(const Work& work) override;
-
-  std::unique_ptr<Endpoint> split(int color, int key) override;
-  std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
-
- private:
   struct Held {
     Time leaves = 0;
     Endpoint* via = nullptr;  // the group it was sent in
@@ -63,9 +47,27 @@ class FaultyEndpoint final : public EndpointDecorator {
     std::uint32_t rank = 0;
     std::deque<Held> held;  // in the order they leave: no delay lets a message overtake another of this rank
   };
+
+ public:
+  FaultyEndpoint(Endpoint& inner, RankFaults faults);
+  // For split() and shrink() alone: nobody else has a State.
+  FaultyEndpoint(std::unique_ptr<Endpoint> inner, std::shared_ptr<State> state, std::vector<int> run_ranks);
+  ~FaultyEndpoint() override;
+
+  void send(int to, Tag tag, Buffer payload) override;
+  Message receive(const Match& match, Deadline deadline) override;
+  std::optional<Message> try_receive(const Match& match) override;
+  void progress() override;
+  void flush(Deadline deadline) override;
+  void close(std::string_view cause) override;
+  void charge(const Work& work) override;
+
+  std::unique_ptr<Endpoint> split(int color, int key) override;
+  std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
+
+ private:
   class Call;
 
-  FaultyEndpoint(std::unique_ptr<Endpoint> inner, std::shared_ptr<State> state, std::vector<int> run_ranks);
   void enter();
   void leave() { state_->idle_since = now(); }
   void pass(double seconds);

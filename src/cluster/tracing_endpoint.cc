@@ -179,13 +179,13 @@ void TracingEndpoint::flush(Deadline deadline) {
 std::unique_ptr<Endpoint> TracingEndpoint::split(int color, int key) {
   const Collective collective(*this, TraceSpan::Kind::split);
   const std::uint64_t group = mix(mix(group_ + 1, ++groups_made_), static_cast<std::uint32_t>(color));
-  return std::unique_ptr<Endpoint>(new TracingEndpoint(inner().split(color, key), *this, group));
+  return std::make_unique<TracingEndpoint>(inner().split(color, key), *this, group);
 }
 
 std::unique_ptr<Endpoint> TracingEndpoint::shrink(Deadline deadline) {
   const Collective collective(*this, TraceSpan::Kind::shrink);
   const std::uint64_t group = mix(mix(group_ + 2, ++groups_made_), 0);
-  return std::unique_ptr<Endpoint>(new TracingEndpoint(inner().shrink(deadline), *this, group));
+  return std::make_unique<TracingEndpoint>(inner().shrink(deadline), *this, group);
 }
 
 void TracingEndpoint::broadcast(std::span<double> values, int root, Deadline deadline) {

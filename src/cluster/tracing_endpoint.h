@@ -55,6 +55,8 @@ class TracingEndpoint final : public EndpointDecorator {
   // Collective: ranks begin at a barrier, which aligns clocks that differ, to its own precision.
   // engine_collectives: leave collectives to the transport; otherwise they run over this, so that their messages show.
   TracingEndpoint(Endpoint& inner, bool engine_collectives);
+  // Of a group that came from parent's, with an identity equal on all its members.
+  TracingEndpoint(std::unique_ptr<Endpoint> inner, const TracingEndpoint& parent, std::uint64_t group);
 
   void send(int to, Tag tag, Buffer payload) override;
   Message receive(const Match& match, Deadline deadline) override;
@@ -76,7 +78,6 @@ class TracingEndpoint final : public EndpointDecorator {
  private:
   class Collective;
 
-  TracingEndpoint(std::unique_ptr<Endpoint> inner, const TracingEndpoint& parent, std::uint64_t group);
   void note(const TraceSpan& span);
   void note_computation(Time until);
   std::uint64_t flow(int from, int to, Tag tag);
