@@ -98,17 +98,18 @@ void add_run_options(OptionSet& set, RunOptions& run) {
                    "programming model: every round, the workers' gradients are summed at a barrier [mapreduce]");
   set.integer("-n,--workers", "N", 1, run.workers,
               "number of workers [one per processor; under mpirun or srun, its ranks are the workers]");
-  set.choice<TransportChoice>(
-      "--transport",
-      {{"auto", TransportChoice::automatic},
-       {"threads", TransportChoice::threads},
-       {"mpi", TransportChoice::mpi},
-       {"sim", TransportChoice::sim}},
-      run.transport,
-      "how workers exchange messages; sim: over a simulated network, on a virtual clock [auto: mpi under a launcher, else "
-      "threads]");
-  set.text("--simulate", "CLUSTER.toml", run.simulate,
-           "run on the simulated cluster of this file (docs/SIMULATION.md); its nodes are the workers unless -n says fewer");
+  set.choice<TransportChoice>("--transport",
+                              {{"auto", TransportChoice::automatic},
+                               {"threads", TransportChoice::threads},
+                               {"mpi", TransportChoice::mpi},
+                               {"sim", TransportChoice::sim}},
+                              run.transport,
+                              "how workers exchange messages; sim: over a simulated network, on a virtual clock [auto: "
+                              "mpi under a launcher, else "
+                              "threads]");
+  set.text(
+      "--simulate", "CLUSTER.toml", run.simulate,
+      "run on the simulated cluster of this file (docs/SIMULATION.md); its nodes are the workers unless -n says fewer");
   set.choice<SolverChoice>(
       "--solver",
       {{"auto", SolverChoice::automatic},

@@ -108,9 +108,9 @@ std::int64_t OptionSet::to_integer(const std::string& option, const std::string&
 }
 
 void OptionSet::value(const std::string& names, const std::string& shown, const std::string& help,
-                      std::function<void(const std::string&)> take) {
+                      const std::function<void(const std::string&)>& take) {
   // Given twice, the last one counts, so that a script's defaults can be overruled at the end of its line.
-  app_->add_option_function<std::string>(names, std::move(take))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app_->add_option_function<std::string>(names, take)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   describe(names + " " + shown, help);
 }
 

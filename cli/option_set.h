@@ -53,7 +53,7 @@ class OptionSet {
   }
   // Any other value: take throws InputError.
   void value(const std::string& names, const std::string& shown, const std::string& help,
-             std::function<void(const std::string&)> take);
+             const std::function<void(const std::string&)>& take);
 
   // Words that are not options: one that is required, or one or more.
   void one_word(const std::string& shown, std::string& target, const std::string& help);

@@ -21,10 +21,10 @@ struct Model {
   Loss loss = Loss::squared;
   bool has_intercept = true;
   double intercept = 0;
-  std::vector<Coefficient> coefficients;         // in input order
+  std::vector<Coefficient> coefficients;           // in input order
   StopReason stop_reason = StopReason::converged;  // a model of a run that did not converge is marked so
   Certificate certificate;
-  std::shared_ptr<const Encoding> encoding;      // how columns become features
+  std::shared_ptr<const Encoding> encoding;  // how columns become features
 
   // Writes model.json to a temporary name, syncs, renames. Numbers are written so that reading gives back the same
   // bits. Throws InputError naming path and cause; nothing is left behind.

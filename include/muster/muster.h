@@ -24,15 +24,15 @@ struct Progress {
   double bytes = 0, total_bytes = 0;  // reading: by this rank
   std::int64_t round = 0;             // training
   double objective = 0;
-  double gap = 0;                     // bound or gradient criterion over its tolerance: 1 or less is converged
-  double first_gap = 0;               // the same after the first round
+  double gap = 0;        // bound or gradient criterion over its tolerance: 1 or less is converged
+  double first_gap = 0;  // the same after the first round
 };
 using ProgressObserver = std::function<void(const Progress&)>;
 
 struct TrainResult {
   Model model;
   Report report;
-  bool speaks = true;  // false on every rank but the first: only that one should print and write files
+  bool speaks = true;      // false on every rank but the first: only that one should print and write files
   std::string trace = {};  // where asked for: of all ranks, in Chrome's trace format; on the first rank only
 };
 
@@ -65,8 +65,8 @@ std::string to_json(const Metrics& metrics, Loss loss);
 
 const char* version();
 
-// Replaces the file at path by text: written to a temporary name, synced, renamed. /dev/stdout and other things that are
-// not regular files are written in place. Throws InputError naming path and cause; nothing is left behind.
+// Replaces the file at path by text: written to a temporary name, synced, renamed. /dev/stdout and other things that
+// are not regular files are written in place. Throws InputError naming path and cause; nothing is left behind.
 void write_file(const std::string& path, const std::string& text);
 
 }  // namespace muster

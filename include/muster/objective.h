@@ -26,10 +26,10 @@ struct Work {
 // i·p − i(i−1)/2 + (j − i). Sums with equal centres add entry by entry, so shards combine by addition alone.
 struct Statistics {
   enum class Precision { float64, double_double };
-  std::size_t columns = 0;                      // d
-  Precision precision = Precision::float64;     // double_double: every entry is two doubles, high then low
-  std::vector<double> centre;                   // d + 1 values, the same on every worker
-  std::vector<double> sums;                     // p(p+1)/2 entries
+  std::size_t columns = 0;                   // d
+  Precision precision = Precision::float64;  // double_double: every entry is two doubles, high then low
+  std::vector<double> centre;                // d + 1 values, the same on every worker
+  std::vector<double> sums;                  // p(p+1)/2 entries
 
   std::size_t order() const { return columns + 2; }
   std::size_t entries() const { return order() * (order() + 1) / 2; }

@@ -22,16 +22,16 @@ enum class SolverChoice { automatic, gd, lbfgs, exact };
 
 // Which files, and how their columns become features.
 struct DataOptions {
-  std::vector<std::string> paths;            // files, globs, directories
-  std::string target;                        // column name; LIBSVM files carry their own label
-  Format format = Format::automatic;         // automatic: by extension, then by content
-  std::vector<std::string> features;         // names or globs; empty: every column not used otherwise
-  std::vector<std::string> drop;             // names or globs
-  std::vector<std::string> categorical;      // names or globs of columns to one-hot encode though they look numeric
+  std::vector<std::string> paths;        // files, globs, directories
+  std::string target;                    // column name; LIBSVM files carry their own label
+  Format format = Format::automatic;     // automatic: by extension, then by content
+  std::vector<std::string> features;     // names or globs; empty: every column not used otherwise
+  std::vector<std::string> drop;         // names or globs
+  std::vector<std::string> categorical;  // names or globs of columns to one-hot encode though they look numeric
   MissingPolicy missing = MissingPolicy::error;
-  std::string weight;                        // column of sample weights s_i >= 0
-  std::string offset;                        // column of fixed offsets o_i
-  std::map<std::string, int> polynomials;    // column -> degree >= 2: adds powers 2..degree of that column
+  std::string weight;                      // column of sample weights s_i >= 0
+  std::string offset;                      // column of fixed offsets o_i
+  std::map<std::string, int> polynomials;  // column -> degree >= 2: adds powers 2..degree of that column
   LibsvmBase libsvm_base = LibsvmBase::automatic;
   StorageChoice storage = StorageChoice::automatic;
 };
@@ -48,12 +48,12 @@ struct ProblemOptions {
 struct RunOptions {
   Mode mode = Mode::mapreduce;
   TransportChoice transport = TransportChoice::automatic;
-  int workers = 0;           // threads transport: ranks; 0: one. Under a launcher the ranks are the workers
-  int threads = 1;           // threads per worker
-  std::string simulate;      // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
+  int workers = 0;       // threads transport: ranks; 0: one. Under a launcher the ranks are the workers
+  int threads = 1;       // threads per worker
+  std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
-  bool reproducible = false;  // fixed order of addition across ranks: same n, same bits, on every transport
-  std::uint64_t seed = 0;     // not 0: also overrules the cluster file's
+  bool reproducible = false;   // fixed order of addition across ranks: same n, same bits, on every transport
+  std::uint64_t seed = 0;      // not 0: also overrules the cluster file's
   double silence_seconds = 8;  // a peer waited for that does not answer for so long is lost
 };
 
@@ -64,7 +64,7 @@ struct StopOptions {
 };
 
 struct CheckpointOptions {
-  std::string directory;     // empty: none
+  std::string directory;  // empty: none
   double every_seconds = 30;
   bool resume = false;
 };
@@ -75,8 +75,8 @@ struct TrainOptions {
   RunOptions run;
   StopOptions stop;
   CheckpointOptions checkpoint;
-  bool trace = false;        // TrainResult::trace: what each rank did when
-  bool verify = false;       // certificate of a one-pass solver from a second pass over the rows
+  bool trace = false;   // TrainResult::trace: what each rank did when
+  bool verify = false;  // certificate of a one-pass solver from a second pass over the rows
 };
 
 }  // namespace muster

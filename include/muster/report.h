@@ -14,17 +14,17 @@ std::string_view name(StopReason reason);
 
 // How good the saved model is, computed from scratch over all workers for exactly the saved numbers.
 struct Certificate {
-  double objective = 0;             // f(w, b), penalty included, user's units
-  double gradient_norm = 0;         // |∇f(w, b)|, in scaled coordinates
+  double objective = 0;                       // f(w, b), penalty included, user's units
+  double gradient_norm = 0;                   // |∇f(w, b)|, in scaled coordinates
   std::optional<double> suboptimality_bound;  // f(w, b) − f* is at most this; none where no bound is known
-  std::string bound_source;         // "strong convexity", "newton decrement", or why there is none
-  double relative_target = 0;       // max(|f|, f at the best constant model), what the tolerance multiplies
+  std::string bound_source;                   // "strong convexity", "newton decrement", or why there is none
+  double relative_target = 0;                 // max(|f|, f at the best constant model), what the tolerance multiplies
   std::int64_t rows_read = 0;
   std::int64_t rows_in_files = 0;
   bool same_model_on_all_ranks = false;
-  double consensus_distance = 0;    // largest distance between two ranks' models
-  std::optional<double> digits;     // exact: estimated correct decimal digits of the coefficients
-  std::string computed_from;        // "rows" or "statistics"
+  double consensus_distance = 0;  // largest distance between two ranks' models
+  std::optional<double> digits;   // exact: estimated correct decimal digits of the coefficients
+  std::string computed_from;      // "rows" or "statistics"
   // Squared loss, on the training rows, weights respected; none for other losses. R² also none for a constant target.
   std::optional<double> training_rmse;
   std::optional<double> training_r2;
@@ -42,14 +42,14 @@ struct WorkerReport {
 
 struct RoundReport {
   std::int64_t round = 0;
-  double seconds = 0;        // since training began
+  double seconds = 0;  // since training began
   double objective = 0;
   double gradient_norm = 0;  // scaled coordinates
 };
 
 struct Report {
   StopReason stop_reason = StopReason::converged;
-  std::string stop_detail;   // one clause, for people
+  std::string stop_detail;  // one clause, for people
   std::string mode;
   std::string transport;
   std::string solver;
@@ -60,9 +60,9 @@ struct Report {
   double load_seconds = 0;
   double train_seconds = 0;
   std::vector<WorkerReport> workers;
-  std::vector<RoundReport> rounds;  // thinned to at most about 1,000
+  std::vector<RoundReport> rounds;             // thinned to at most about 1,000
   std::vector<std::string> dependent_columns;  // named, in input order
-  std::vector<std::string> notes;   // sentences the user should read
+  std::vector<std::string> notes;              // sentences the user should read
   Certificate certificate;
 };
 

@@ -20,11 +20,11 @@ class Buffer {
 
   // Uninitialised, aligned for any vector instruction.
   explicit Buffer(std::size_t bytes)
-      : data_(bytes ? static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment})) : nullptr),
+      : data_(bytes ? static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kAlignment})) : nullptr),
         size_(bytes) {}
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   static Buffer copy_of(std::span<const T> values) {
     Buffer buffer(values.size_bytes());
     if (!values.empty()) std::memcpy(buffer.data(), values.data(), values.size_bytes());
@@ -52,7 +52,7 @@ class Buffer {
  private:
   static constexpr std::size_t kAlignment = 64;
   struct Free {
-    void operator()(std::byte* bytes) const { ::operator delete(bytes, std::align_val_t{kAlignment}); }
+    void operator()(std::byte* bytes) const { ::operator delete (bytes, std::align_val_t{kAlignment}); }
   };
   std::unique_ptr<std::byte, Free> data_;
   std::size_t size_ = 0;

@@ -44,7 +44,9 @@ inline DoubleDouble two_product(double a, double b) {
   return {p, std::fma(a, b, -p)};
 }
 
-inline DoubleDouble operator-(DoubleDouble x) { return {-x.high, -x.low}; }
+inline DoubleDouble operator-(DoubleDouble x) {
+  return {-x.high, -x.low};
+}
 
 inline DoubleDouble operator+(DoubleDouble x, DoubleDouble y) {  // algorithm 6, AccurateDWPlusDW
   const DoubleDouble s = two_sum(x.high, y.high);
@@ -52,7 +54,9 @@ inline DoubleDouble operator+(DoubleDouble x, DoubleDouble y) {  // algorithm 6,
   const DoubleDouble v = quick_two_sum(s.high, s.low + t.high);
   return quick_two_sum(v.high, t.low + v.low);
 }
-inline DoubleDouble operator-(DoubleDouble x, DoubleDouble y) { return x + (-y); }
+inline DoubleDouble operator-(DoubleDouble x, DoubleDouble y) {
+  return x + (-y);
+}
 
 inline DoubleDouble operator*(DoubleDouble x, DoubleDouble y) {  // algorithm 12, DWTimesDW3
   const DoubleDouble c = two_product(x.high, y.high);
@@ -63,7 +67,9 @@ inline DoubleDouble operator*(DoubleDouble x, double y) {  // algorithm 9, DWTim
   const DoubleDouble c = two_product(x.high, y);
   return quick_two_sum(c.high, std::fma(x.low, y, c.low));
 }
-inline DoubleDouble operator*(double x, DoubleDouble y) { return y * x; }
+inline DoubleDouble operator*(double x, DoubleDouble y) {
+  return y * x;
+}
 
 inline DoubleDouble operator/(DoubleDouble x, DoubleDouble y) {  // algorithm 17, DWDivDW2
   const double q = x.high / y.high;
@@ -72,20 +78,38 @@ inline DoubleDouble operator/(DoubleDouble x, DoubleDouble y) {  // algorithm 17
   return quick_two_sum(q, remainder / y.high);
 }
 
-inline DoubleDouble& operator+=(DoubleDouble& x, DoubleDouble y) { return x = x + y; }
-inline DoubleDouble& operator-=(DoubleDouble& x, DoubleDouble y) { return x = x - y; }
-inline DoubleDouble& operator*=(DoubleDouble& x, DoubleDouble y) { return x = x * y; }
-inline DoubleDouble& operator/=(DoubleDouble& x, DoubleDouble y) { return x = x / y; }
+inline DoubleDouble& operator+=(DoubleDouble& x, DoubleDouble y) {
+  return x = x + y;
+}
+inline DoubleDouble& operator-=(DoubleDouble& x, DoubleDouble y) {
+  return x = x - y;
+}
+inline DoubleDouble& operator*=(DoubleDouble& x, DoubleDouble y) {
+  return x = x * y;
+}
+inline DoubleDouble& operator/=(DoubleDouble& x, DoubleDouble y) {
+  return x = x / y;
+}
 
 inline bool operator<(DoubleDouble x, DoubleDouble y) {
   return x.high < y.high || (x.high == y.high && x.low < y.low);
 }
-inline bool operator>(DoubleDouble x, DoubleDouble y) { return y < x; }
-inline bool operator<=(DoubleDouble x, DoubleDouble y) { return !(y < x); }
-inline bool operator>=(DoubleDouble x, DoubleDouble y) { return !(x < y); }
-inline bool operator==(DoubleDouble x, DoubleDouble y) { return x.high == y.high && x.low == y.low; }
+inline bool operator>(DoubleDouble x, DoubleDouble y) {
+  return y < x;
+}
+inline bool operator<=(DoubleDouble x, DoubleDouble y) {
+  return !(y < x);
+}
+inline bool operator>=(DoubleDouble x, DoubleDouble y) {
+  return !(x < y);
+}
+inline bool operator==(DoubleDouble x, DoubleDouble y) {
+  return x.high == y.high && x.low == y.low;
+}
 
-inline DoubleDouble abs(DoubleDouble x) { return x < DoubleDouble(0.0) ? -x : x; }
+inline DoubleDouble abs(DoubleDouble x) {
+  return x < DoubleDouble(0.0) ? -x : x;
+}
 
 // One Newton step from the double square root (Karp and Markstein): relative error a few u².
 inline DoubleDouble sqrt(DoubleDouble x) {

@@ -124,15 +124,16 @@ void tree_allreduce(Endpoint& endpoint, std::span<double> values, ReduceOp op, D
 
 std::vector<Buffer> flat_gather(Endpoint& endpoint, Buffer mine, int root, Deadline deadline) {
   const Positions positions(endpoint);
-  std::vector<Buffer> all;
   if (endpoint.rank() != root) {
     endpoint.send(root, kGatherTag, std::move(mine));
-    return all;
+    return {};
   }
+  std::vector<Buffer> all(static_cast<std::size_t>(positions.count()));
   for (int p = 0; p < positions.count(); ++p) {
-    const int source = positions.rank(p);
-    all.push_back(source == root ? std::move(mine) : receive_from(endpoint, source, kGatherTag, deadline));
+    if (positions.rank(p) == root) continue;
+    all[static_cast<std::size_t>(p)] = receive_from(endpoint, positions.rank(p), kGatherTag, deadline);
   }
+  all[static_cast<std::size_t>(positions.mine())] = std::move(mine);
   return all;
 }
 

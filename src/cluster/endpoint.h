@@ -48,7 +48,7 @@ enum class ReduceOp {
 
 // Counted since the Endpoint was made; a subgroup counts into the Endpoint it was split from.
 struct Traffic {
-  std::int64_t bytes_sent = 0;     // payload and header
+  std::int64_t bytes_sent = 0;  // payload and header
   std::int64_t messages_sent = 0;
   double wait_seconds = 0;         // blocked until a peer's message was there
   double communicate_seconds = 0;  // the rest of the time inside send, receive and collectives
@@ -89,8 +89,9 @@ class Endpoint {
   virtual void close(std::string_view cause = {}) = 0;
 
   // --- groups ---
-  // Members with equal colour form a new group, ordered by (key, rank); ranks in it are 0 .. its size-1. Collective. The
-  // new Endpoint shares this one's clock, liveness and traffic count, never its messages. It must not outlive this one.
+  // Members with equal colour form a new group, ordered by (key, rank); ranks in it are 0 .. its size-1. Collective.
+  // The new Endpoint shares this one's clock, liveness and traffic count, never its messages. It must not outlive this
+  // one.
   virtual std::unique_ptr<Endpoint> split(int color, int key) = 0;
 
   // The survivors agree who they are: a new Endpoint with the same ranks and size(), whose members() is that agreement
@@ -98,8 +99,8 @@ class Endpoint {
   virtual std::unique_ptr<Endpoint> shrink(Deadline deadline) = 0;
 
   // --- time ---
-  virtual Time now() const = 0;                // wall clock, or virtual
-  virtual void charge(const Work& work) = 0;   // tells a simulated clock what was computed; real clocks ignore it
+  virtual Time now() const = 0;               // wall clock, or virtual
+  virtual void charge(const Work& work) = 0;  // tells a simulated clock what was computed; real clocks ignore it
 
   virtual Traffic traffic() const = 0;
 
@@ -121,10 +122,10 @@ class Endpoint {
 
 // What every transport is opened with.
 struct EndpointOptions {
-  double silence_seconds = 8;                   // a peer waited for that gives no sign of life for so long is lost
+  double silence_seconds = 8;                        // a peer waited for that gives no sign of life for so long is lost
   std::size_t credit_bytes = std::size_t{64} << 20;  // unreceived bytes allowed per ordered pair of ranks
-  bool reproducible = false;                    // collectives in the fixed order, never the engine's own
-  const CancellationToken* cancellation = nullptr;  // may be null; receives throw Cancelled once it is set
+  bool reproducible = false;                         // collectives in the fixed order, never the engine's own
+  const CancellationToken* cancellation = nullptr;   // may be null; receives throw Cancelled once it is set
 };
 
 }  // namespace muster

@@ -16,8 +16,8 @@ struct Feature {
   std::string name;    // "carat", "cut=Ideal", "x1^2"; LIBSVM: the index as written
   std::string column;  // the column it comes from
   Kind kind = Kind::numeric;
-  std::string level;   // kind level: 1 where the column has it, else 0
-  int degree = 1;      // kind power
+  std::string level;  // kind level: 1 where the column has it, else 0
+  int degree = 1;     // kind power
 };
 
 struct CategoricalColumn {
@@ -26,16 +26,16 @@ struct CategoricalColumn {
 };
 
 struct Encoding {
-  Format format = Format::csv;      // libsvm: features are indices, there are no columns
-  std::vector<Feature> features;    // in input order; a column's levels or powers follow at its place
+  Format format = Format::csv;    // libsvm: features are indices, there are no columns
+  std::vector<Feature> features;  // in input order; a column's levels or powers follow at its place
   std::vector<CategoricalColumn> categoricals;
-  std::string target;               // column name; empty for LIBSVM
-  std::string weight, offset;       // column names, or empty
+  std::string target;          // column name; empty for LIBSVM
+  std::string weight, offset;  // column names, or empty
   // Logistic: the texts of the two levels of the target, as in the file. Empty for regression.
   std::string negative_level, positive_level;
   MissingPolicy missing = MissingPolicy::error;
   std::map<std::string, double> fill;  // missing == mean: column -> its training mean
-  int libsvm_base = 1;              // index of the first feature in the files
+  int libsvm_base = 1;                 // index of the first feature in the files
 };
 
 }  // namespace muster

@@ -1,5 +1,5 @@
-// Fits a linear model on one rank of a group: scaling, choice of solver, training, certificate. Every rank calls it with
-// its own shard; all return the same model.
+// Fits a linear model on one rank of a group: scaling, choice of solver, training, certificate. Every rank calls it
+// with its own shard; all return the same model.
 #pragma once
 
 #include <functional>

@@ -58,21 +58,21 @@ struct ExactSolution {
 
   // What newton_decrement needs: A's factor, rounded, and the way into its coordinates.
   PivotedCholesky<double> factor;
-  std::vector<std::size_t> active;    // columns of A
-  std::vector<double> equilibration;  // E: E A E has unit diagonal
-  std::vector<double> mean_shift;     // mean of (x_j − c_j)/σ_j
-  double inverse_norm = 0;            // |A⁻¹|, estimated
+  std::vector<std::size_t> active;                           // columns of A
+  std::vector<double> equilibration;                         // E: E A E has unit diagonal
+  std::vector<double> mean_shift;                            // mean of (x_j − c_j)/σ_j
+  double inverse_norm = 0;                                   // |A⁻¹|, estimated
   std::optional<PivotedCholesky<DoubleDouble>> wide_factor;  // unrounded, where the statistics were double-double
-  double refined_digits = 0;          // what refine_exact can reach
+  double refined_digits = 0;                                 // what refine_exact can reach
 };
 
 // statistics: summed over all workers, S > 0.
 ExactSolution solve_exact(const Statistics& statistics, const ExactOptions& options);
 
 // One step of iterative refinement, with the gradient taken from the rows: sums = [Σ s r, Σ s r (x_j − c_j) …], d + 1
-// pairs (high, low), for the residuals r of the given solution. The error of a solution from statistics is their rounding
-// times the condition of A; that of residuals formed row by row enters times its square root only. Solution and
-// statistics: of one solve in double-double.
+// pairs (high, low), for the residuals r of the given solution. The error of a solution from statistics is their
+// rounding times the condition of A; that of residuals formed row by row enters times its square root only. Solution
+// and statistics: of one solve in double-double.
 //
 // Source: Å. Björck, "Numerical Methods for Least Squares Problems", 2.9.3 (corrected semi-normal equations).
 ExactSolution refine_exact(ExactSolution solution, const Statistics& statistics, const ExactOptions& options,

@@ -25,8 +25,8 @@ class Problem {
   // Writes B·v for a constant B with ∇²f(w) ≼ B for every w.
   virtual void curvature_product(std::span<const double> v, std::span<double> product) = 0;
 
-  // Asked after each round, with the value and gradient at the current point: why to stop, or nothing. The answer is the
-  // same on every rank. Implementations look at tolerance, time, cancellation and their own observations.
+  // Asked after each round, with the value and gradient at the current point: why to stop, or nothing. The answer is
+  // the same on every rank. Implementations look at tolerance, time, cancellation and their own observations.
   struct Verdict {
     bool stop = false;
     StopReason reason = StopReason::converged;

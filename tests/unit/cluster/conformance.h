@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <ostream>
 #include <vector>
 
 #include "cluster/endpoint.h"
@@ -17,6 +18,9 @@ struct Check {
   // exact: sums must have the bits of the fixed tree (default collectives), and not only be right.
   void (*run)(Endpoint& endpoint, bool exact);
 };
+
+// GoogleTest shows a check by its name.
+inline void PrintTo(const Check& check, std::ostream* out) { *out << check.name; }
 
 const std::vector<Check>& all_checks();
 
