@@ -55,7 +55,7 @@ double mean_round_seconds(int ranks, int rounds, const ClusterModel& model) {
 // A synchronous round of m workers takes the largest of m times. Exponential of mean 1: expectation H_m = Σ 1/k,
 // variance Σ 1/k². Source: A. Rényi, "On the theory of order statistics", Acta Math. Acad. Sci. Hung. 4 (1953).
 TEST(Theory, RoundsOfExponentialWorkersTakeTheHarmonicNumber) {
-  for (const auto& [ranks, rounds] : {std::pair{8, 2000}, {100, 400}, {1000, 60}}) {
+  for (const auto& [ranks, rounds] : {std::pair{8, 1000}, {100, 200}, {1000, 30}}) {
     ClusterModel model = computing_only();
     model.default_node.round_factor = Distribution::exponential(1);
     double mean = 0, variance = 0;
@@ -71,7 +71,7 @@ TEST(Theory, RoundsOfExponentialWorkersTakeTheHarmonicNumber) {
 // Source: B. C. Arnold, "Pareto Distributions", 1983, section 3.4 (H. J. Malik, 1966).
 TEST(Theory, RoundsOfParetoWorkersTakeTheExpectedMaximum) {
   const double minimum = 0.5, shape = 3;
-  for (const auto& [ranks, rounds] : {std::pair{8, 2000}, {100, 400}, {1000, 60}}) {
+  for (const auto& [ranks, rounds] : {std::pair{8, 1000}, {100, 200}, {1000, 30}}) {
     ClusterModel model = computing_only();
     model.default_node.round_factor = Distribution::pareto(minimum, shape);
     const int m = ranks;
