@@ -1,5 +1,5 @@
-# OpenBLAS with LAPACK, the build without threads: Muster calls it from its own threads, and a BLAS that starts more would
-# oversubscribe the cores and make sums depend on their number. Defines muster::openblas.
+# OpenBLAS, the build without threads: a BLAS that starts its own would oversubscribe the cores under Muster's threads and
+# make sums depend on their number. Defines muster::openblas.
 find_library(SERIAL_OPENBLAS openblas PATH_SUFFIXES openblas-serial NO_DEFAULT_PATH
   PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE} /usr/lib /usr/local/lib)
 find_library(SERIAL_OPENBLAS openblas)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <thread>
 
 #include "shards.h"
 
@@ -141,6 +142,28 @@ TEST(Statistics, SameBitsForAnyThreadsAndStorage) {
       EXPECT_EQ(statistics_of(thin, precision, thin_centre, set, threads).sums, one_thin);
     }
   }
+}
+
+// Ranks that are threads sum at the same time, each its own rows. A BLAS that shares buffers between calls mixed them
+// in a few of a thousand tries, hence the many.
+TEST(Statistics, RanksOfOneProcessDoNotDisturbEachOther) {
+  constexpr int kRanks = 2, kTries = 4000;
+  std::vector<int> wrong(kRanks);
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    ranks.emplace_back([&wrong, rank] {
+      const Shard shard = dense_shard({.rows = 1355, .cols = 5, .seed = static_cast<std::uint64_t>(rank) + 1});
+      const auto alone = statistics_of(shard, Precision::double_double, centres(5)).sums;
+      for (int i = 0; i < kTries; ++i) {
+        const auto sums = statistics_of(shard, Precision::float64, centres(5)).sums;
+        bool right = true;
+        for (std::size_t k = 0; k < sums.size(); ++k) right = right && std::abs(sums[k] - alone[2 * k]) < 1e-6;
+        wrong[static_cast<std::size_t>(rank)] += !right;
+      }
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  EXPECT_EQ(wrong, std::vector<int>(kRanks, 0));
 }
 
 // A row of weight 2 counts as two rows.
