@@ -20,7 +20,9 @@ Pages::~Pages() {
 
 void release_free_memory() {
 #ifdef __GLIBC__
+#ifndef __SANITIZE_ADDRESS__  // which puts an allocator of its own before glibc's, and leaves that one unmade
   malloc_trim(0);
+#endif
 #endif
 }
 
