@@ -20,7 +20,9 @@ struct Check {
 };
 
 // GoogleTest shows a check by its name.
-inline void PrintTo(const Check& check, std::ostream* out) { *out << check.name; }
+inline void PrintTo(const Check& check, std::ostream* out) {
+  *out << check.name;
+}
 
 const std::vector<Check>& all_checks();
 
