@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,27 @@ class Objective {
   // Writes B·v, where B is a constant matrix with ∇²(Σ s_i loss_i)(w) ≼ B for every w; for the squared loss B is the
   // Hessian itself. Its largest eigenvalue, over S, is the L of step size 1/L.
   virtual Work curvature_product(std::span<const double> v, std::span<double> product) = 0;
+};
+
+// An objective whose rows can be taken a few at a time and touch few of the parameters: what stochastic solvers need.
+class RowObjective : public Objective {
+ public:
+  // Deals the rows into batches of about `rows` rows, by the seed, each row into one batch; the batches keep their rows
+  // until dealt again. Returns their number (0: no rows here).
+  virtual std::size_t deal(std::size_t rows, std::uint64_t seed) = 0;
+
+  // Of batch b: the parameters its rows touch, ascending; Σ s_i over its rows. The span holds until dealt again.
+  virtual std::span<const std::uint32_t> keys(std::size_t batch) = 0;
+  virtual double batch_weight(std::size_t batch) = 0;
+
+  // Writes Σ s_i loss_i over the batch's rows, and its derivatives by the parameters keys(batch), in that order; w
+  // holds those parameters' values, in that order. residual: Σ s_i loss'_i, the derivative by a shift of all margins.
+  virtual Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+                              std::span<double> gradient) = 0;
+
+  // The largest second derivative of one row's loss along its own gradient, max_i |x_i|²·sup loss'': bounds the step of
+  // stochastic rules. Costs one pass.
+  virtual double largest_row_curvature() = 0;
 };
 
 }  // namespace muster

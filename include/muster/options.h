@@ -16,9 +16,65 @@ enum class MissingPolicy { error, drop, mean };
 enum class StorageChoice { automatic, float64, float32 };
 enum class LibsvmBase { automatic, zero, one };
 enum class Loss { squared, logistic };
-enum class Mode { mapreduce };
+enum class Mode { mapreduce, parameter_server, decentralized };
 enum class TransportChoice { automatic, threads, mpi, sim };
-enum class SolverChoice { automatic, gd, lbfgs, exact };
+enum class SolverChoice {
+  automatic,
+  // MapReduce
+  gd,
+  lbfgs,
+  exact,
+  // parameter server
+  sgd,
+  dave,
+  ftrl,
+  hogwild,
+  // decentralized network
+  dgd,
+  nids,
+  gradient_tracking,
+  push_sum,
+  pairwise,
+};
+
+// When a worker may go on: bsp: when all have done the round; ssp: when the slowest is at most `bound` clocks behind;
+// async: at once. automatic: what the mode is known for.
+struct Synchronisation {
+  enum class Kind { automatic, bsp, ssp, async };
+  Kind kind = Kind::automatic;
+  std::int64_t bound = 0;
+};
+
+// How the numbers of a message are written. Lossy ones keep what was lost and add it to what is sent next (error
+// feedback). top_k: the `kept` largest of a message by magnitude, with their places.
+struct Compression {
+  enum class Kind { none, float32, float16, int8, top_k };
+  Kind kind = Kind::none;
+  std::int64_t kept = 0;
+};
+
+// Of --mode parameter-server.
+struct ServerOptions {
+  int servers = 1;                 // ranks beside the workers that own the parameters
+  std::int64_t batch = 0;          // rows of a step of sgd, ftrl and hogwild; 0: chosen by the solver
+  bool adagrad = false;            // sgd: a step size of its own for each coordinate
+  bool decay = false;              // sgd: step sizes that shrink with 1/(1 + epochs)
+  bool staleness_damping = false;  // sgd: a gradient τ updates late counts 1/(1 + τ)
+  int replicas = 1;                // servers that hold each range
+};
+
+enum class MixingWeights { automatic, metropolis, lazy, uniform, file };
+
+// Of --mode decentralized.
+struct NetworkOptions {
+  std::string topology = "ring";  // a name of docs/TOPOLOGIES.md, or file:PATH
+  MixingWeights weights = MixingWeights::automatic;
+  std::int64_t local_steps = 1;  // gradient steps between two mixings
+  bool chebyshev = false;        // mixing accelerated by Chebyshev's polynomials
+  int node = -1;                 // whose copy is saved; -1: the average
+  bool takeover = false;         // a neighbour re-reads a lost node's rows
+  bool allow_parts = false;      // where losses cut the network, its largest part goes on
+};
 
 // Which files, and how their columns become features.
 struct DataOptions {
@@ -36,11 +92,12 @@ struct DataOptions {
   StorageChoice storage = StorageChoice::automatic;
 };
 
-// f(w, b) = (1/S) Σ s_i loss(x_i·w + b + o_i, y_i) + (l2/2)|w|²
+// f(w, b) = (1/S) Σ s_i loss(x_i·w + b + o_i, y_i) + (l2/2)|w|² + l1|w|₁
 struct ProblemOptions {
   Loss loss = Loss::squared;
   bool intercept = true;
   double l2 = 0;
+  double l1 = 0;
   bool standardize = false;  // the penalty acts on columns scaled to mean 0, standard deviation 1
   std::string positive;      // logistic: the level that counts as 1; empty: the larger of the two
 };
@@ -52,6 +109,10 @@ struct RunOptions {
   int threads = 1;       // threads per worker
   std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
+  Synchronisation sync;
+  Compression compression;
+  ServerOptions server;
+  NetworkOptions network;
   bool reproducible = false;   // fixed order of addition across ranks: same n, same bits, on every transport
   std::uint64_t seed = 0;      // not 0: also overrules the cluster file's
   double silence_seconds = 8;  // a peer waited for that does not answer for so long is lost
@@ -60,6 +121,7 @@ struct RunOptions {
 struct StopOptions {
   double tolerance = 1e-6;
   std::int64_t max_rounds = 100'000;
+  double max_epochs = std::numeric_limits<double>::infinity();  // passes over the data; parameter server
   double max_seconds = std::numeric_limits<double>::infinity();
 };
 

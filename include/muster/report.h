@@ -32,19 +32,49 @@ struct Certificate {
 
 struct WorkerReport {
   std::string host;
+  std::string role = "worker";  // or "server", "lost"
   std::int64_t rows = 0;
   double compute_seconds = 0;
   double wait_seconds = 0;
   double communicate_seconds = 0;
   std::int64_t bytes_sent = 0;
   std::int64_t messages_sent = 0;
+  // Where workers go at their own pace:
+  std::int64_t updates = 0;       // gradients computed and sent
+  double waited_for_seconds = 0;  // others waited for this one, as the servers saw it
+};
+
+// Parameter server: how many updates by others each update missed.
+struct StalenessReport {
+  std::vector<std::int64_t> histogram;  // [τ] = updates that came τ updates late; the last counts all beyond
+  std::int64_t updates = 0;
+  double mean = 0;
+  std::int64_t largest = 0;
+  std::int64_t largest_clock_gap = 0;  // between a worker that started a clock and the slowest
+};
+
+struct NetworkReport {
+  std::string topology;
+  std::string weights;
+  double lambda2_modulus = 0;
+  double spectral_gap = 0;
+  std::vector<double> consensus_distance;  // by node, at the end: |w_k − mean|
+};
+
+// A rank that died, as its peers saw it.
+struct LostRank {
+  int rank = -1;
+  std::string sentence;
+  int rows_taken_over_by = -1;  // -1: by nobody
 };
 
 struct RoundReport {
   std::int64_t round = 0;
   double seconds = 0;  // since training began
   double objective = 0;
-  double gradient_norm = 0;  // scaled coordinates
+  double gradient_norm = 0;                  // scaled coordinates
+  std::optional<double> staleness;           // parameter server: mean of this round
+  std::optional<double> consensus_distance;  // decentralized: root mean square of |w_k − mean|, scaled coordinates
 };
 
 struct Report {
@@ -59,7 +89,12 @@ struct Report {
   std::int64_t rounds_done = 0;
   double load_seconds = 0;
   double train_seconds = 0;
+  std::string synchronisation;  // "bsp", "ssp:4", "async"
+  std::string compression;      // "none", "int8", …
   std::vector<WorkerReport> workers;
+  std::optional<StalenessReport> staleness;
+  std::optional<NetworkReport> network;
+  std::vector<LostRank> lost;
   std::vector<RoundReport> rounds;             // thinned to at most about 1,000
   std::vector<std::string> dependent_columns;  // named, in input order
   std::vector<std::string> notes;              // sentences the user should read
