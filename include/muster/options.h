@@ -47,7 +47,7 @@ struct Synchronisation {
 
 // How the numbers of a message are written. Lossy ones keep what was lost and add it to what is sent next (error
 // feedback). top_k: the `kept` largest of a message by magnitude, with their places.
-struct Compression {
+struct MessageCompression {
   enum class Kind { none, float32, float16, int8, top_k };
   Kind kind = Kind::none;
   std::int64_t kept = 0;
@@ -110,7 +110,7 @@ struct RunOptions {
   std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
   Synchronisation sync;
-  Compression compression;
+  MessageCompression compression;
   ServerOptions server;
   NetworkOptions network;
   bool reproducible = false;   // fixed order of addition across ranks: same n, same bits, on every transport

@@ -1,4 +1,4 @@
-// How the numbers of a message are written (muster/options.h, Compression).
+// How the numbers of a message are written (muster/options.h, MessageCompression).
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace muster {
 // Threads: const members from any thread.
 class Codec {
  public:
-  explicit Codec(Compression compression) : compression_(compression) {}
+  explicit Codec(MessageCompression compression) : compression_(compression) {}
 
   // Appends `values` to out. What the receiver will not get of them, values − decoded, is written to lost (same length,
   // or empty where nobody wants it): the caller adds it to what it sends next (error feedback). The same values always
@@ -23,10 +23,10 @@ class Codec {
   // (muster/error.h) where bytes are too few, or what they say can not be.
   std::size_t decode(std::span<const std::byte> bytes, std::span<double> values) const;
 
-  const Compression& compression() const { return compression_; }
+  const MessageCompression& compression() const { return compression_; }
 
  private:
-  Compression compression_;
+  MessageCompression compression_;
 };
 
 }  // namespace muster

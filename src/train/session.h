@@ -36,7 +36,7 @@ struct StopEstimate {
 struct SessionOptions {
   std::vector<double> penalty;  // p, length dimension()
   std::vector<double> l1;       // q, length dimension(), or empty: none
-  Compression compression;
+  MessageCompression compression;
   Synchronisation sync;  // kind is never automatic here
   std::uint64_t seed = 0;
   std::int64_t max_rounds = 100'000;  // parameter server: a round is as many updates as there are workers
