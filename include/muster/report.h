@@ -72,9 +72,10 @@ struct RoundReport {
   std::int64_t round = 0;
   double seconds = 0;  // since training began
   double objective = 0;
-  double gradient_norm = 0;                  // scaled coordinates
-  std::optional<double> staleness;           // parameter server: mean of this round
-  std::optional<double> consensus_distance;  // decentralized: root mean square of |w_k − mean|, scaled coordinates
+  double gradient_norm = 0;                        // scaled coordinates
+  std::optional<double> staleness = std::nullopt;  // parameter server: mean of this round
+  std::optional<double> consensus_distance =
+      std::nullopt;  // decentralized: root mean square of |w_k − mean|, scaled coordinates
 };
 
 struct Report {

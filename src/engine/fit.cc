@@ -86,10 +86,10 @@ void note_columns(const FitContext& context, Trained& trained) {
 // Every rank's measures, on every rank.
 std::vector<WorkerReport> gather_workers(FitContext& context) {
   enum : std::size_t { kRows, kCompute, kWait, kCommunicate, kBytes, kMessages, kFields };
-  const auto size = static_cast<std::size_t>(context.endpoint.size());
+  const auto size = static_cast<std::size_t>(context.endpoint().size());
   std::vector<double> table(size * kFields, 0.0);
-  double* mine = table.data() + static_cast<std::size_t>(context.endpoint.rank()) * kFields;
-  const Traffic traffic = context.endpoint.traffic();
+  double* mine = table.data() + static_cast<std::size_t>(context.endpoint().rank()) * kFields;
+  const Traffic traffic = context.endpoint().traffic();
   mine[kRows] = static_cast<double>(context.rows.rows());
   mine[kCompute] = context.compute_seconds;
   mine[kWait] = traffic.wait_seconds;
@@ -125,7 +125,7 @@ Report make_report(FitContext& context, Trained trained, std::string solver_reas
   report.notes = std::move(trained.notes);
   report.certificate = std::move(certificate);
   report.workers = gather_workers(context);
-  report.train_seconds = context.endpoint.now() - context.start;
+  report.train_seconds = context.endpoint().now() - context.start;
   return report;
 }
 

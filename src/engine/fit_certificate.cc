@@ -91,7 +91,7 @@ void compare_ranks(FitContext& context, const LinearModel& model, Certificate& c
   mine.push_back(model.intercept);
   const std::uint64_t hash = hash_of(mine);
   std::vector<double> first = mine;
-  context.endpoint.broadcast(first, 0, Deadline::never());
+  context.endpoint().broadcast(first, context.speaker(), Deadline::never());
   double square = 0;
   for (std::size_t j = 0; j < mine.size(); ++j) square += (mine[j] - first[j]) * (mine[j] - first[j]);
   const auto low = static_cast<double>(hash & 0xffffffff), high = static_cast<double>(hash >> 32);
@@ -125,7 +125,7 @@ Certificate certify_from_rows(FitContext& context, const Trained& trained, const
   certificate.computed_from = "rows";
   if (exact != nullptr) {
     double bound = exact->solution ? exact->solution->newton_decrement(at.gradient, 0) : 0;
-    context.endpoint.broadcast({&bound, 1}, 0, Deadline::never());
+    context.endpoint().broadcast({&bound, 1}, 0, Deadline::never());
     certificate.suboptimality_bound = bound;
     certificate.bound_source = "newton decrement";
     certificate.digits = exact->digits;

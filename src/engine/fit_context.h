@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,24 +27,27 @@ struct Agreement {
 
 struct FitContext {
   const FitRequest& request;
-  Endpoint& endpoint;
+  Endpoint& whole;  // all ranks the run began with
   LinearRows& rows;
   Agreement agreed;
   Time start = 0;
   double compute_seconds = 0;
+  std::unique_ptr<Endpoint> survivors = nullptr;  // where ranks were lost: the living
 
+  Endpoint& endpoint() { return survivors ? *survivors : whole; }
+  int speaker() { return endpoint().members().front(); }
   const ProblemOptions& problem() const { return request.options.problem; }
   std::size_t columns() const { return rows.columns(); }
   const std::string& name_of(std::size_t column) const { return request.data.encoding.features[column].name; }
 
   // Does a pass over this rank's rows: timed, and told to the endpoint's clock.
   void pass(const std::function<Work()>& work) {
-    const Time begin = endpoint.now();
-    endpoint.charge(work());
-    compute_seconds += endpoint.now() - begin;
+    const Time begin = whole.now();
+    whole.charge(work());
+    compute_seconds += whole.now() - begin;
   }
   void add_up(std::span<double> values, ReduceOp op = ReduceOp::sum) {
-    endpoint.allreduce(values, op, Deadline::never());
+    endpoint().allreduce(values, op, Deadline::never());
   }
   // Whether any rank has been asked to stop. Collective.
   bool stop_requested() {
@@ -59,6 +63,10 @@ struct FitContext {
   }
   // f at the best constant model, squared loss.
   double constant_objective() const { return agreed.target_square / 2; }
+  // l1 in the user's units, as lambda.
+  double lambda1(std::size_t j) const {
+    return problem().standardize ? problem().l1 * agreed.scaling.scale[j] : problem().l1;
+  }
 };
 
 // What a solver hands to the certificate.

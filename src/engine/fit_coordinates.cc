@@ -15,6 +15,7 @@ Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem)
     : scaling_(agreed.scaling), intercept_(problem.intercept) {
   penalty_.assign(dimension(), 0.0);
   to_penalised_.assign(scaling_.scale.size(), 0.0);
+  if (problem.l1 > 0) l1_.assign(dimension(), 0.0);
   for (std::size_t j = 0; j < scaling_.scale.size(); ++j) {
     double& scale = scaling_.scale[j];
     if (scale == 0) continue;
@@ -26,6 +27,7 @@ Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem)
       penalty_[j] = problem.l2 / scale / scale;
       to_penalised_[j] = scale;
     }
+    if (problem.l1 > 0) l1_[j] = problem.standardize ? problem.l1 : problem.l1 / scale;
   }
 }
 

@@ -23,6 +23,7 @@ class Coordinates {
   std::size_t dimension() const { return scaling_.scale.size() + (intercept_ ? 1 : 0); }
   const Scaling& scaling() const { return scaling_; }
   const std::vector<double>& penalty() const { return penalty_; }  // by coordinate, 0 for the intercept
+  const std::vector<double>& l1() const { return l1_; }            // likewise; empty: none
   // Factor from ∂F/∂v_j to the derivative by the coordinate in which the penalty is (λ2/2)|·|².
   double to_penalised(std::size_t j) const { return to_penalised_[j]; }
 
@@ -33,7 +34,7 @@ class Coordinates {
  private:
   Scaling scaling_;
   bool intercept_;
-  std::vector<double> penalty_, to_penalised_;
+  std::vector<double> penalty_, l1_, to_penalised_;
 };
 
 // Largest second derivative of the loss by the margin.

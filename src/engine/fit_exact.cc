@@ -43,7 +43,7 @@ class ExactTrainer {
     options_.intercept = context.problem().intercept;
     options_.l2 = context.problem().l2;
     options_.standardize = context.problem().standardize;
-    options_.between = [&context] { context.endpoint.progress(); };
+    options_.between = [&context] { context.endpoint().progress(); };
   }
 
   ExactFit run() {
@@ -77,20 +77,20 @@ class ExactTrainer {
     statistics_.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] { return context_.rows.accumulate(statistics_); });
     const bool wide = precision == Statistics::Precision::double_double;
-    context_.endpoint.reduce(statistics_.sums, wide ? ReduceOp::sum_double_double : ReduceOp::sum, kRoot,
-                             Deadline::never());
+    context_.endpoint().reduce(statistics_.sums, wide ? ReduceOp::sum_double_double : ReduceOp::sum, kRoot,
+                               Deadline::never());
   }
 
   // Solved on one rank and broadcast: ranks need not agree on a processor's rounding to agree on the model.
   void solve() {
-    if (context_.endpoint.rank() == kRoot) solution_ = solve_exact(statistics_, options_);
+    if (context_.endpoint().rank() == kRoot) solution_ = solve_exact(statistics_, options_);
     share();
   }
 
   void share() {
     flat_.assign(kScalars + 2 * context_.columns(), 0.0);
     if (solution_) flat_ = flatten(*solution_);
-    context_.endpoint.broadcast(flat_, kRoot, Deadline::never());
+    context_.endpoint().broadcast(flat_, kRoot, Deadline::never());
   }
 
   void refine() {
@@ -100,7 +100,7 @@ class ExactTrainer {
     context_.pass([&] {
       return context_.rows.certify(Loss::squared, w, flat_[kIntercept], context_.agreed.scaling.centre, sums);
     });
-    context_.endpoint.reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
+    context_.endpoint().reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
     if (solution_)
       solution_ = refine_exact(std::move(*solution_), statistics_, options_, std::span<const double>(sums).subspan(2));
     share();
@@ -118,7 +118,7 @@ class ExactTrainer {
                                  statistics_.precision == Statistics::Precision::float64 ? "double" : "double-double");
     if (stopped) trained.detail += "; a stop was asked for";
     trained.rounds = 1;
-    trained.history = {{1, context_.endpoint.now() - context_.start, flat_[kObjective], flat_[kGradient]}};
+    trained.history = {{1, context_.endpoint().now() - context_.start, flat_[kObjective], flat_[kGradient]}};
     trained.baseline = context_.constant_objective();
     fit.objective = flat_[kObjective];
     fit.gradient_norm = flat_[kGradient];

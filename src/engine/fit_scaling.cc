@@ -40,12 +40,12 @@ double stored_entries(const Shard& shard) {
 // The first row of the first rank that has one.
 std::vector<double> guess_centre(FitContext& context) {
   const Shard& shard = context.rows.shard();
-  double owner = shard.rows() > 0 ? context.endpoint.rank() : context.endpoint.size();
+  double owner = shard.rows() > 0 ? context.endpoint().rank() : context.endpoint().size();
   context.add_up({&owner, 1}, ReduceOp::min);
-  if (owner == context.endpoint.size()) throw InputError("there are no rows to train on");
+  if (owner == context.endpoint().size()) throw InputError("there are no rows to train on");
   std::vector<double> guess(shard.cols() + 1, 0.0);
-  if (context.endpoint.rank() == static_cast<int>(owner)) guess = first_row(shard);
-  context.endpoint.broadcast(guess, static_cast<int>(owner), Deadline::never());
+  if (context.endpoint().rank() == static_cast<int>(owner)) guess = first_row(shard);
+  context.endpoint().broadcast(guess, static_cast<int>(owner), Deadline::never());
   return guess;
 }
 

@@ -1,6 +1,7 @@
 // MapReduce: synchronous data-parallel training, of any objective that is a sum over rows.
 //
-//     minimise F(w) = (1/S) Σ_k f_k(w) + ½ Σ_j p_j w_j² ,   f_k: the sum over worker k's rows,  S = Σ_k S_k
+//     minimise F(w) = (1/S) Σ_k f_k(w) + ½ Σ_j p_j w_j² + Σ_j q_j |w_j| ,
+//     f_k: the sum over worker k's rows,  S = Σ_k S_k
 //
 // The textbook round is: the server broadcasts w; each worker maps its rows to (f_k, ∇f_k); reduce adds them at the
 // server; the server updates w. Here every rank keeps w and applies the server's rule itself, to the same sums: an
@@ -29,19 +30,26 @@ namespace muster {
 // What a stopping criterion may look at after a round; equal on every rank.
 struct RoundState {
   std::int64_t round = 0;
-  std::span<const double> w, gradient;
-  double value = 0;  // F(w)
-  double gradient_norm = 0;
-  std::span<const double> tallies;  // summed over workers, not divided
+  std::span<const double> w, gradient;  // of F without its last sum
+  double value = 0;                     // F(w)
+  double gradient_norm = 0;             // of the minimum-norm subgradient
+  std::span<const double> tallies;      // summed over workers, not divided
 };
 
 struct MapReduceOptions {
   std::vector<double> penalty;                      // p, length dimension()
+  std::vector<double> l1;                           // q, length dimension(), or empty: none
   const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
-  double max_seconds = std::numeric_limits<double>::infinity();         // since the trainer was made, by rank 0's clock
+  double max_seconds =
+      std::numeric_limits<double>::infinity();  // since the trainer was made, by the clock of the lowest rank
   std::function<Problem::Verdict(const RoundState&)> judge;             // the stopping criterion; may be empty
   std::function<void(const RoundReport&, const RoundState&)> on_round;  // on every rank; observes; may be empty
 };
+
+// The element of least norm of ∂F(w): g_j + q_j sign(w_j), or where w_j = 0, g_j moved towards 0 by at most q_j.
+// gradient is that of F without its last sum; l1: q, or empty.
+std::vector<double> minimum_norm_subgradient(std::span<const double> w, std::span<const double> gradient,
+                                             std::span<const double> l1);
 
 // The objective of all workers, as batch solvers see it. Collective: every rank makes one and runs the same solver on
 // it. Throws what the endpoint throws. Threads: as its endpoint.

@@ -1,0 +1,72 @@
+// The problem as every trainer that iterates is given it, whatever the programming model: f in scaled coordinates, its
+// best constant model, and what "converged" means.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/fit_context.h"
+#include "engine/fit_coordinates.h"
+#include "train/mapreduce.h"
+#include "train/session.h"
+
+namespace muster {
+
+// Threads: as its context. Made on every rank; what it computes from agreed numbers is equal on all.
+class FitProblem {
+ public:
+  explicit FitProblem(FitContext& context);
+
+  FitContext& context() { return context_; }
+  const Coordinates& coordinates() const { return coordinates_; }
+  LinearObjective& objective() { return objective_; }
+  std::size_t dimension() const { return coordinates_.dimension(); }
+  bool logistic() const { return context_.problem().loss == Loss::logistic; }
+  bool penalised() const { return context_.problem().l2 > 0; }
+  bool has_intercept() const { return context_.problem().intercept; }
+  std::size_t intercept() const { return context_.columns(); }  // its coordinate
+
+  // What a MapReduce over this problem is made with; judge and on_round are the caller's to add.
+  MapReduceOptions options() const;
+
+  // Collective: a column along which an unpenalised logistic loss falls for ever.
+  std::optional<std::size_t> separating_column();
+
+  // Collective: the best constant model, v = 0 and b*, whose value and gradient norm tolerances are relative to.
+  // Squared loss: b* is the mean. Logistic: Newton's method in one dimension, started where the loss is most curved;
+  // each step at most 2, so that no step leaves the region where it helps.
+  std::vector<double> best_constant(MapReduce& map_reduce);
+  // Collective: moves b until ∂f/∂b is rounding only, and returns F there. gradient: at v, before and after.
+  double settle_intercept(MapReduce& map_reduce, std::vector<double>& v, double value,
+                          std::vector<double>& gradient) const;
+  double baseline() const { return baseline_value_; }
+
+  // ∂²f/∂b² where the tallies were taken.
+  double curvature_by_intercept(std::span<const double> tallies, double weight) const;
+
+  // Bound on f − f* by strong convexity of F(w) = min_b f(w, b) in the coordinates of the penalty; with the part that
+  // the intercept still has to give: exact for the squared loss, for logistic loss twice its estimate. Where there is
+  // no penalty: nothing.
+  double bound(std::span<const double> v, std::span<const double> gradient, double curvature_by_intercept) const;
+  double tolerated(double value) const;
+
+  // Gap to the stopping rule: at most 1 is converged.
+  double gap(const RoundState& state, double curvature_by_intercept) const;
+  // Converged, at the rounding floor, separable; or nothing. strictness: the gap must be at most that.
+  Problem::Verdict judge(const RoundState& state, double curvature_by_intercept, double strictness) const;
+
+  // The same criterion for a trainer that has F and its gradient by estimates and in parts.
+  StopEstimate estimate(double curvature_by_intercept) const;
+
+ private:
+  double rounding_floor(const RoundState& state) const;
+
+  FitContext& context_;
+  Coordinates coordinates_;
+  LinearObjective objective_;
+  double baseline_value_ = 0, baseline_norm_ = 0;
+};
+
+}  // namespace muster
