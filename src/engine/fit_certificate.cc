@@ -1,5 +1,6 @@
 #include "engine/fit_certificate.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -8,7 +9,13 @@
 namespace muster {
 namespace {
 
-// f's data part and gradient at a model, by u_j = scale_j w_j with the centred columns held, then by b.
+// The least element of slope + λ1·∂|w|.
+double least_slope(double slope, double w, double lambda1) {
+  if (w != 0) return slope + std::copysign(lambda1, w);
+  return std::copysign(std::max(std::abs(slope) - lambda1, 0.0), slope);
+}
+
+// f's data part and minimum-norm subgradient at a model, by u_j = scale_j w_j with the centred columns held, then by b.
 struct Evaluation {
   double loss = 0;  // data part of f
   double objective = 0;
@@ -30,14 +37,15 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
   for (std::size_t j = 0; j < d; ++j) {
     if (scaling.scale[j] == 0) continue;
     const DoubleDouble slope = mean(j + 2) + two_product(context.lambda(j), model.w[j]);
-    penalty += two_product(model.w[j], model.w[j]) * context.lambda(j);
-    result.gradient[j] = static_cast<double>(slope) / scaling.scale[j];
+    penalty += two_product(model.w[j], model.w[j]) * (context.lambda(j) * 0.5);
+    penalty += context.lambda1(j) * std::abs(model.w[j]);
+    result.gradient[j] = least_slope(static_cast<double>(slope), model.w[j], context.lambda1(j)) / scaling.scale[j];
   }
   if (context.problem().intercept) result.gradient[d] = static_cast<double>(mean(1));
   for (double g : result.gradient) square += two_product(g, g);
   result.gradient_norm = std::sqrt(static_cast<double>(square));
   result.loss = static_cast<double>(mean(0));
-  result.objective = static_cast<double>(mean(0) + penalty * 0.5);
+  result.objective = static_cast<double>(mean(0) + penalty);
   return result;
 }
 

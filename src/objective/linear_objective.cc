@@ -94,7 +94,6 @@ LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, b
   const std::size_t columns = rows.columns();
   MUSTER_CHECK(scaling_.centre.size() == columns && scaling_.scale.size() == columns, "a scaling of every column");
   MUSTER_CHECK(rows.shard().targets.size() == rows.rows(), "training needs targets");
-  weight_ = sum_of_weights(rows.shard());
 }
 
 std::size_t LinearObjective::dimension() const {
@@ -104,7 +103,7 @@ std::size_t LinearObjective::rows() const {
   return rows_.rows();
 }
 double LinearObjective::weight() const {
-  return weight_;
+  return sum_of_weights(rows_.shard());
 }
 std::size_t LinearObjective::tallies() const {
   return loss_ == Loss::logistic ? 2 : 0;

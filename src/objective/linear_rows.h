@@ -69,7 +69,7 @@ class LinearRows {
 // Each row is read from memory once per call.
 class LinearObjective final : public Objective {
  public:
-  // rows must outlive it.
+  // rows must outlive it; where its shard gains rows between two calls, the objective has them too.
   LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
 
   std::size_t dimension() const override;
@@ -85,7 +85,6 @@ class LinearObjective final : public Objective {
   Loss loss_;
   Scaling scaling_;
   bool intercept_;
-  double weight_ = 0;
 };
 
 }  // namespace muster
