@@ -17,6 +17,7 @@ class Codec {
   // Appends `values` to out. What the receiver will not get of them, values − decoded, is written to lost (same length,
   // or empty where nobody wants it): the caller adds it to what it sends next (error feedback). The same values always
   // give the same bytes. Values must be finite; those beyond the format's range are saturated, the rest is in lost.
+  // (Of others NaN arrives as NaN, in int8 with its whole block; infinities saturate or arrive.) lost may be values.
   void encode(std::span<const double> values, std::span<double> lost, std::vector<std::byte>& out) const;
 
   // Reads values.size() numbers from the front of bytes and returns how many bytes they took. Throws ClusterError
