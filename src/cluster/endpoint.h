@@ -126,6 +126,9 @@ struct EndpointOptions {
   std::size_t credit_bytes = std::size_t{64} << 20;  // unreceived bytes allowed per ordered pair of ranks
   bool reproducible = false;                         // collectives in the fixed order, never the engine's own
   const CancellationToken* cancellation = nullptr;   // may be null; receives throw Cancelled once it is set
+  // A rank that fails or falls silent while every rank that does not returns is no failure of the run: for programs
+  // that go on without lost peers. Not under MPI, whose launcher ends the others: a lost rank ends the run by name.
+  bool tolerate_losses = false;
 };
 
 }  // namespace muster

@@ -20,6 +20,9 @@ struct LoadRequest {
   DataOptions options;
   TargetKind target = TargetKind::real;
   std::string positive;  // binary: the level that counts as 1; empty: the larger
+  // Only so many of the peers, the first, read rows; the others agree with them and get shards of no rows, of the same
+  // kind and columns. 0 or more than there are: all.
+  int readers = 0;
 };
 
 // Called on the reading worker, at most a few times a second.
@@ -46,6 +49,13 @@ struct Dataset {
 // Collective over peers. Throws InputError, the same sentence on every worker, naming file, line and column; line
 // numbers are those of the file, whoever read it.
 Dataset load(const LoadRequest& request, Peers& peers, const std::function<void(const LoadProgress&)>& progress = {});
+
+// The rows that worker `part` of `parts` readers got in the load() that made this encoding, bit for bit, read again
+// without the other workers' help: for whoever takes over from one that is lost. request is that of the load(). Not
+// collective. Calls progress between blocks. Throws InputError, also when the files are no longer what they were:
+// others, of other sizes, or with levels, labels or features that the encoding has not.
+Shard load_part(const LoadRequest& request, const Encoding& encoding, int part, int parts,
+                const std::function<void()>& progress = {});
 
 // Reads files for an existing model, in file and row order, in blocks of bounded size; every column the encoding needs
 // must be there, in any order. With want_target, targets (and weights) are read too. Throws InputError.

@@ -51,4 +51,8 @@ struct Shard {
   }
 };
 
+// Puts the rows of `more` below those of `into`. Both are of one encoding. Where one is stored as float and the other
+// as double, the result is double: no value changes.
+void append_rows(Shard& into, Shard more);
+
 }  // namespace muster
