@@ -3,8 +3,8 @@
 //
 //     request   worker -> server   one per clock: what the last step found, and what the next one wants
 //     answer    server -> worker   one per request
-//     part      server -> coordinator   what the stopping criterion needs of a range
-//     replica   server -> server   the state of a range
+//     part      server -> coordinator   what the stopping criterion needs of a range (server_part.h)
+//     replica   server -> server   the state of a range (server_replica.h)
 //
 // A request is header | pushed key list | wanted key list | values; a key list is its hash, its length, and, the first
 // time only, its keys: both ends remember the last lists within the same budget and forget the oldest first, so that
@@ -28,8 +28,10 @@
 
 namespace muster {
 
-inline constexpr Tag kRequestTag = 0x5001;  // to a server: request, part, replica
+inline constexpr Tag kRequestTag = 0x5001;
 inline constexpr Tag kAnswerTag = 0x5002;
+inline constexpr Tag kPartTag = 0x5003;
+inline constexpr Tag kReplicaTag = 0x5004;
 
 inline constexpr std::uint8_t kPushPullVersion = 1;
 
@@ -58,6 +60,7 @@ struct WorkerNews {
   double value = 0;        // Σ s_i loss_i over the worker's rows, as of its last whole pass
   bool has_value = false;  // a pass has been made
   bool cancelled = false;  // its user asks for a stop
+  bool diverged = false;   // its step found what is not finite; the values of this request are 0
 };
 
 struct Request {
