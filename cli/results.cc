@@ -111,6 +111,32 @@ std::string certificate_in_words(const TrainResult& result) {
   return text + '\n';
 }
 
+// What workers at their own pace did, and who was lost.
+std::string pace_in_words(const Report& report) {
+  std::string text;
+  if (report.staleness) {
+    text += fmt::format("staleness: {:.3g} updates on average, {} at most, of {}\n", report.staleness->mean,
+                        grouped(report.staleness->largest), grouped(report.staleness->updates));
+  }
+  if (report.network) {
+    const auto& distances = report.network->consensus_distance;
+    const double farthest = distances.empty() ? 0 : *std::max_element(distances.begin(), distances.end());
+    text += fmt::format("network: {} ({} weights), |lambda2| {:.6g}; nodes within {:.2g} of their mean\n",
+                        report.network->topology, report.network->weights, report.network->lambda2_modulus, farthest);
+  }
+  return text;
+}
+
+std::string ranks_in_words(const Report& report) {
+  std::int64_t servers = 0;
+  for (const WorkerReport& worker : report.workers) servers += worker.role == "server" ? 1 : 0;
+  const auto workers = static_cast<std::int64_t>(report.workers.size()) - servers;
+  std::string text = fmt::format("{} worker{}", grouped(workers), workers == 1 ? "" : "s");
+  if (servers > 0) text += fmt::format(" and {} server{}", grouped(servers), servers == 1 ? "" : "s");
+  if (!report.lost.empty()) text += fmt::format(", {} of them lost", report.lost.size());
+  return text;
+}
+
 std::string_view in_words(StopReason reason) {
   switch (reason) {
     case StopReason::converged:
@@ -134,15 +160,14 @@ std::string_view in_words(StopReason reason) {
 std::string describe_stop(const Report& report) {
   std::string text(in_words(report.stop_reason));
   if (!report.stop_detail.empty()) text += fmt::format(" ({})", report.stop_detail);
-  const auto workers = static_cast<std::int64_t>(report.workers.size());
-  return text + fmt::format(": {} round{}, {} of reading and {} of training, {} worker{}", grouped(report.rounds_done),
+  return text + fmt::format(": {} round{}, {} of reading and {} of training, {}", grouped(report.rounds_done),
                             report.rounds_done == 1 ? "" : "s", duration(report.load_seconds),
-                            duration(report.train_seconds), grouped(workers), workers == 1 ? "" : "s");
+                            duration(report.train_seconds), ranks_in_words(report));
 }
 
 std::string describe(const TrainResult& result) {
   return coefficients(result.model) + '\n' + fit_on_training_rows(result.report.certificate) +
-         describe_stop(result.report) + '\n' + certificate_in_words(result);
+         describe_stop(result.report) + '\n' + pace_in_words(result.report) + certificate_in_words(result);
 }
 
 std::string describe(const Metrics& metrics, Loss loss) {

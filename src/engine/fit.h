@@ -13,6 +13,7 @@
 #include "kernels/instruction_set.h"
 #include "muster/options.h"
 #include "muster/report.h"
+#include "train/topology.h"
 
 namespace muster {
 
@@ -23,20 +24,27 @@ struct LinearModel {
 };
 
 struct FitRequest {
-  const Dataset& data;  // the encoding and summary are equal on every rank; the shard is this rank's
+  const Dataset& data;  // the encoding and summary are equal on every rank; the shard is this rank's, and may grow
   const TrainOptions& options;
   InstructionSet instruction_set = InstructionSet::scalar;  // equal on every rank
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
-  // Every rank's, after each round. gap: bound (or gradient criterion) over its tolerance.
+  const Topology* topology = nullptr;  // of a decentralized run
+  // Appends the rows of a lost worker to this rank's. Throws InputError.
+  std::function<void(int lost)> adopt = {};
+  // The last checkpoint, for a server that takes the place of a lost one; nullopt: there is none.
+  std::function<std::optional<LinearModel>()> restore = {};
+  // On every rank, after each round, or on the lowest living one about as often. gap: bound (or gradient criterion)
+  // over its tolerance.
   std::function<void(const RoundReport& round, double gap)> on_round;
-  // Asked every round on every rank; where it returns true (decided by this rank alone) save is called there.
+  // Asked every round, on the lowest living rank alone; where it returns true save is called there.
   std::function<bool()> wants_checkpoint;
   std::function<void(std::int64_t round, const LinearModel& model)> save_checkpoint;
 };
 
 struct FitResult {
   LinearModel model;
+  int speaker = 0;  // the lowest living rank
   // Everything but load_seconds, transport and workers' hosts, which the caller knows.
   Report report;
 };

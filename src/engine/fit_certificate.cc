@@ -113,7 +113,7 @@ Certificate begin_certificate(FitContext& context, const Trained& trained, doubl
   Certificate certificate;
   certificate.objective = objective;
   certificate.relative_target = std::max(std::abs(objective), trained.baseline);
-  certificate.rows_read = context.request.data.summary.rows_read;
+  certificate.rows_read = context.request.data.summary.rows_read - context.rows_lost;
   certificate.rows_in_files = context.request.data.summary.rows_in_files;
   compare_ranks(context, trained.model, certificate);
   if (context.problem().loss == Loss::squared) {

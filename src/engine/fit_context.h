@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "cluster/endpoint.h"
 #include "engine/fit.h"
 #include "objective/linear_rows.h"
+#include "train/topology.h"
 
 namespace muster {
 
@@ -32,6 +34,8 @@ struct FitContext {
   Agreement agreed;
   Time start = 0;
   double compute_seconds = 0;
+  const Topology* topology = nullptr;             // decentralized: who talks to whom
+  std::int64_t rows_lost = 0;                     // with ranks whose rows nobody took over
   std::unique_ptr<Endpoint> survivors = nullptr;  // where ranks were lost: the living
 
   Endpoint& endpoint() { return survivors ? *survivors : whole; }
@@ -80,6 +84,12 @@ struct Trained {
   double baseline = 0;                // f at the best constant model
   double curvature_by_intercept = 1;  // ∂²f/∂b² near the model
   std::vector<std::string> dependent_columns, notes;
+  // Where workers go at their own pace:
+  std::vector<std::int64_t> updates;       // by rank
+  std::vector<double> waited_for_seconds;  // by rank
+  std::vector<LostRank> lost;
+  std::optional<StalenessReport> staleness;
+  std::optional<NetworkReport> network;
 };
 
 }  // namespace muster

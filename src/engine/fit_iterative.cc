@@ -85,6 +85,7 @@ class IterativeTrainer {
   void observe(const RoundReport& report, const RoundState& state) {
     const FitRequest& request = context_.request;
     if (request.on_round) request.on_round(report, problem_.gap(state, curvature()));
+    if (context_.endpoint().rank() != context_.speaker()) return;
     if (request.wants_checkpoint && request.wants_checkpoint())
       request.save_checkpoint(report.round, problem_.coordinates().to_user(state.w));
   }

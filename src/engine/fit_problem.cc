@@ -91,6 +91,11 @@ double FitProblem::gap(const RoundState& state, double curvature) const {
   return ratio(state.gradient_norm, context_.request.options.stop.tolerance * baseline_norm_);
 }
 
+double FitProblem::estimated_gap(const RoundReport& round) const {
+  if (!penalised()) return ratio(round.gradient_norm, context_.request.options.stop.tolerance * baseline_norm_);
+  return ratio(round.gradient_norm * round.gradient_norm / (2 * context_.problem().l2), tolerated(round.objective));
+}
+
 // What rounding leaves of a gradient: each entry is a mean of residual × scaled value, whose root mean square is 1; the
 // residual itself carries the rounding of its margin.
 double FitProblem::rounding_floor(const RoundState& state) const {

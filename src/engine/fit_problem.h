@@ -57,6 +57,9 @@ class FitProblem {
   // Converged, at the rounding floor, separable; or nothing. strictness: the gap must be at most that.
   Problem::Verdict judge(const RoundState& state, double curvature_by_intercept, double strictness) const;
 
+  // As gap, of a round known by its norms alone: for progress.
+  double estimated_gap(const RoundReport& round) const;
+
   // The same criterion for a trainer that has F and its gradient by estimates and in parts.
   StopEstimate estimate(double curvature_by_intercept) const;
 

@@ -16,12 +16,15 @@ Json to_json(const std::vector<WorkerReport>& workers) {
     const WorkerReport& worker = workers[rank];
     list.push_back({{"rank", rank},
                     {"host", worker.host},
+                    {"role", worker.role},
                     {"rows", worker.rows},
                     {"compute_seconds", worker.compute_seconds},
                     {"wait_seconds", worker.wait_seconds},
                     {"communicate_seconds", worker.communicate_seconds},
                     {"bytes_sent", worker.bytes_sent},
-                    {"messages_sent", worker.messages_sent}});
+                    {"messages_sent", worker.messages_sent},
+                    {"updates", worker.updates},
+                    {"waited_for_seconds", worker.waited_for_seconds}});
   }
   return list;
 }
@@ -33,7 +36,32 @@ Json to_json(const std::vector<RoundReport>& rounds) {
                     {"seconds", round.seconds},
                     {"objective", round.objective},
                     {"gradient_norm", round.gradient_norm}});
+    if (round.staleness) list.back()["staleness"] = *round.staleness;
+    if (round.consensus_distance) list.back()["consensus_distance"] = *round.consensus_distance;
   }
+  return list;
+}
+
+Json to_json(const StalenessReport& staleness) {
+  return {{"mean", staleness.mean},
+          {"largest", staleness.largest},
+          {"largest_clock_gap", staleness.largest_clock_gap},
+          {"updates", staleness.updates},
+          {"histogram", staleness.histogram}};
+}
+
+Json to_json(const NetworkReport& network) {
+  return {{"topology", network.topology},
+          {"weights", network.weights},
+          {"lambda2_modulus", network.lambda2_modulus},
+          {"spectral_gap", network.spectral_gap},
+          {"consensus_distance", network.consensus_distance}};
+}
+
+Json to_json(const std::vector<LostRank>& lost) {
+  Json list = Json::array();
+  for (const LostRank& one : lost)
+    list.push_back({{"rank", one.rank}, {"sentence", one.sentence}, {"rows_taken_over_by", one.rows_taken_over_by}});
   return list;
 }
 
@@ -50,6 +78,8 @@ std::string to_json(const Report& report) {
   json["stop_detail"] = report.stop_detail;
   json["mode"] = report.mode;
   json["transport"] = report.transport;
+  json["synchronisation"] = report.synchronisation;
+  json["compression"] = report.compression;
   json["solver"] = report.solver;
   json["solver_reason"] = report.solver_reason;
   json["instruction_set"] = report.instruction_set;
@@ -58,6 +88,9 @@ std::string to_json(const Report& report) {
   json["load_seconds"] = report.load_seconds;
   json["train_seconds"] = report.train_seconds;
   json["workers"] = to_json(report.workers);
+  if (report.staleness) json["staleness"] = to_json(*report.staleness);
+  if (report.network) json["network"] = to_json(*report.network);
+  if (!report.lost.empty()) json["lost"] = to_json(report.lost);
   json["rounds"] = to_json(report.rounds);
   json["dependent_columns"] = report.dependent_columns;
   json["notes"] = report.notes;

@@ -15,6 +15,7 @@
 #include "cluster/threads/threads_launch.h"
 #include "cluster/tracing_endpoint.h"
 #include "data/load.h"
+#include "engine/check_options.h"
 #include "engine/checkpoint.h"
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
@@ -30,24 +31,6 @@ CancellationToken stop_requested;
 
 // How often observers hear of a run.
 constexpr double kProgressSeconds = 0.1;
-
-void check_options(const TrainOptions& options) {
-  const auto require = [](bool holds, std::string_view sentence) {
-    if (!holds) throw InputError(std::string(sentence));
-  };
-  require(options.run.workers >= 0, "--workers must be at least 1");
-  require(options.run.threads >= 1, "--threads must be at least 1");
-  require(options.run.silence_seconds > 0, "--silence must be greater than 0");
-  require(std::isfinite(options.problem.l2) && options.problem.l2 >= 0, "--l2 must be 0 or greater");
-  require(options.stop.tolerance > 0 && options.stop.tolerance < 1, "--tolerance must be between 0 and 1");
-  require(options.stop.max_rounds >= 1, "--max-rounds must be at least 1");
-  require(options.stop.max_seconds > 0, "--max-time must be greater than 0");
-  require(options.checkpoint.every_seconds >= 0, "--checkpoint-every must be 0 (every round) or greater");
-  require(!options.checkpoint.resume || !options.checkpoint.directory.empty(),
-          "--resume needs --checkpoint DIR to resume from");
-  require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
-          "--positive goes with --loss logistic");
-}
 
 TransportChoice choose_transport(const RunOptions& run) {
   const bool launched = launched_by_mpi();
@@ -67,13 +50,16 @@ TransportChoice choose_transport(const RunOptions& run) {
     throw InputError("a simulated cluster runs in one process: drop mpirun, or drop --transport sim and --simulate");
   }
   if (simulated) return TransportChoice::sim;
+  if (run.solver == SolverChoice::hogwild && launched) {
+    throw InputError("--solver hogwild shares memory, so it runs in one process: drop mpirun");
+  }
   if (run.transport == TransportChoice::threads && launched) {
     throw InputError("under mpirun the ranks are the workers: drop --transport threads, or drop mpirun");
   }
   return launched ? TransportChoice::mpi : TransportChoice::threads;
 }
 
-// Calls the observer on rank 0, at most every kProgressSeconds and always for the first call of a stage.
+// Calls the observer, at most every kProgressSeconds and always for the first call of a stage.
 class Reporter {
  public:
   Reporter(const ProgressObserver& observer, Endpoint& endpoint) : observer_(observer), endpoint_(endpoint) {}
@@ -85,11 +71,13 @@ class Reporter {
     said_ = -kProgressSeconds;
   }
   void reading(const LoadProgress& load) {
+    if (endpoint_.rank() != 0) return;
     progress_.rows = load.rows;
     progress_.bytes = static_cast<double>(load.bytes_read);
     progress_.total_bytes = static_cast<double>(load.bytes_total);
     say();
   }
+  // On one rank alone.
   void training(const RoundReport& round, double gap) {
     if (progress_.round == 0) progress_.first_gap = gap;
     progress_.round = round.round;
@@ -101,7 +89,7 @@ class Reporter {
 
  private:
   void say() {
-    if (!observer_ || endpoint_.rank() != 0) return;
+    if (!observer_) return;
     progress_.seconds = seconds();
     if (progress_.seconds - said_ < kProgressSeconds) return;
     said_ = progress_.seconds;
@@ -121,6 +109,13 @@ InstructionSet agree_on_instruction_set(Endpoint& endpoint) {
   return static_cast<InstructionSet>(static_cast<int>(smallest));
 }
 
+LinearModel model_of_checkpoint(const std::string& text, const TrainOptions& options, const Encoding& encoding) {
+  const std::string path = checkpoint_path(options.checkpoint.directory);
+  const Checkpoint checkpoint = parse_checkpoint(text, path);
+  check_compatible(checkpoint, encoding, options.problem, path);
+  return checkpoint.model;
+}
+
 // Rank 0 reads the checkpoint; all judge the same text, so all go on, or all throw the same sentence.
 std::optional<LinearModel> resume_point(const TrainOptions& options, const Encoding& encoding, Peers& peers) {
   if (!options.checkpoint.resume) return std::nullopt;
@@ -136,12 +131,18 @@ std::optional<LinearModel> resume_point(const TrainOptions& options, const Encod
   const std::string found = peers.all_gather(mine).front();
   if (found.front() == '!') throw InputError(found.substr(1));
   if (found.front() == '-') return std::nullopt;
-  const std::string path = checkpoint_path(options.checkpoint.directory);
-  const Checkpoint checkpoint = parse_checkpoint(found.substr(1), path);
-  check_compatible(checkpoint, encoding, options.problem, path);
-  return checkpoint.model;
+  return model_of_checkpoint(found.substr(1), options, encoding);
 }
 
+// The last checkpoint of this run or an earlier one; nullopt: there is none.
+std::optional<LinearModel> last_checkpoint(const TrainOptions& options, const Encoding& encoding) {
+  if (options.checkpoint.directory.empty()) return std::nullopt;
+  const std::optional<std::string> text = read_checkpoint(options.checkpoint.directory);
+  if (!text) return std::nullopt;
+  return model_of_checkpoint(*text, options, encoding);
+}
+
+// Used on one rank at a time.
 class Checkpoints {
  public:
   Checkpoints(const TrainOptions& options, const Encoding& encoding, Endpoint& endpoint)
@@ -157,7 +158,7 @@ class Checkpoints {
   }
 
  private:
-  bool enabled() const { return endpoint_.rank() == 0 && !options_.checkpoint.directory.empty(); }
+  bool enabled() const { return !options_.checkpoint.directory.empty(); }
 
   const TrainOptions& options_;
   const Encoding& encoding_;
@@ -193,18 +194,51 @@ void add_notes(const LoadSummary& summary, std::vector<std::string>& notes) {
   notes.insert(notes.begin(), all.begin(), all.end());
 }
 
+// The workers started where no number was asked for: one per processor this process may use.
+int default_workers() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// hogwild is one rank, its workers that rank's threads.
+int threads_of_a_rank(const RunOptions& run) {
+  if (run.solver != SolverChoice::hogwild) return run.threads;
+  return run.workers == 0 ? default_workers() : run.workers;
+}
+
+std::optional<Topology> make_network(const RunOptions& run, int nodes) {
+  if (run.mode != Mode::decentralized) return std::nullopt;
+  Topology topology = make_topology(run.network.topology, nodes, run.network.weights, run.seed);
+  check_connected(topology);
+  return topology;
+}
+
+// Under a parameter server the last ranks hold no rows.
+int readers_of(const RunOptions& run, int ranks) {
+  return run.mode == Mode::parameter_server && run.solver != SolverChoice::hogwild ? ranks - run.server.servers : ranks;
+}
+
+void finish_report(const TrainOptions& options, const LoadSummary& summary, bool resumed, Endpoint& endpoint,
+                   Report& report) {
+  add_notes(summary, report.notes);
+  for (std::size_t r = 0; r < report.workers.size(); ++r) report.workers[r].host = endpoint.host(static_cast<int>(r));
+  if (options.checkpoint.resume && !resumed) {
+    report.notes.push_back(fmt::format("no checkpoint in {} yet: started afresh", options.checkpoint.directory));
+  }
+}
+
 // What one rank does. The result is the same on every rank.
 TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
                        Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_requested);
   const InstructionSet instruction_set = agree_on_instruction_set(endpoint);
+  const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
   reporter.begin(Progress::Stage::reading);
   const LoadRequest load_request{options.data,
                                  options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
-                                 options.problem.positive};
-  const Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
+                                 options.problem.positive, readers_of(options.run, endpoint.size())};
+  Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   const double load_seconds = reporter.seconds();
 
   const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
@@ -212,7 +246,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};
-  Executor executor(options.run.threads, between_blocks);
+  Executor executor(threads_of_a_rank(options.run), between_blocks);
 
   reporter.begin(Progress::Stage::training);
   const FitRequest request{
@@ -221,29 +255,47 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
       .instruction_set = instruction_set,
       .cancellation = &stop_requested,
       .start = start,
-      .on_round = [&](const RoundReport& round, double gap) { reporter.training(round, gap); },
+      .topology = topology ? &*topology : nullptr,
+      .adopt =
+          [&](int lost) {
+            append_rows(data.shard, load_part(load_request, data.encoding, lost, load_request.readers,
+                                              [&] { endpoint.progress(); }));
+          },
+      .restore = [&] { return last_checkpoint(options, data.encoding); },
+      .on_round =
+          [&](const RoundReport& round, double gap) {
+            if (options.run.mode != Mode::mapreduce || endpoint.rank() == 0) reporter.training(round, gap);
+          },
       .wants_checkpoint = [&] { return checkpoints.wanted(); },
       .save_checkpoint = [&](std::int64_t round, const LinearModel& model) { checkpoints.save(round, model); },
   };
   FitResult fitted = fit(request, endpoint, executor);
-  checkpoints.save(fitted.report.rounds_done, fitted.model);
-
-  Report& report = fitted.report;
-  add_notes(data.summary, report.notes);
-  report.load_seconds = load_seconds;
-  report.reproducible = options.run.reproducible;
-  report.instruction_set = name(instruction_set);
-  for (std::size_t r = 0; r < report.workers.size(); ++r) report.workers[r].host = endpoint.host(static_cast<int>(r));
-  if (options.checkpoint.resume && !start) {
-    report.notes.push_back(fmt::format("no checkpoint in {} yet: started afresh", options.checkpoint.directory));
-  }
-  TrainResult result{make_model(options, data, fitted), report, endpoint.rank() == 0};
-  return result;
+  const bool speaks = endpoint.rank() == fitted.speaker;
+  if (speaks) checkpoints.save(fitted.report.rounds_done, fitted.model);
+  fitted.report.load_seconds = load_seconds;
+  finish_report(options, data.summary, start.has_value(), endpoint, fitted.report);
+  return {make_model(options, data, fitted), fitted.report, speaks};
 }
 
-// The workers started where no number was asked for: one per processor this process may use.
-int default_workers() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+// How many ranks to start: the workers asked for, as many as the simulated cluster has room for, or one per processor;
+// and the servers.
+int ranks_of(const RunOptions& run, int nodes) {
+  if (run.solver == SolverChoice::hogwild) return 1;
+  const int servers = run.mode == Mode::parameter_server ? run.server.servers : 0;
+  if (run.workers != 0) return run.workers + servers;
+  return nodes != 0 ? nodes : default_workers() + servers;
+}
+
+void check_ranks(const RunOptions& run, int ranks) {
+  const int workers = readers_of(run, ranks);
+  if (workers < 1) {
+    throw InputError(
+        fmt::format("--servers {} leaves no worker among {} rank{}: start more ranks, or ask for fewer servers",
+                    run.server.servers, ranks, ranks == 1 ? "" : "s"));
+  }
+  if (run.solver == SolverChoice::hogwild || run.workers == 0 || workers == run.workers) return;
+  throw InputError(
+      fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers", run.workers, ranks));
 }
 
 // The cluster of --simulate, or the uniform one.
@@ -271,13 +323,11 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   EndpointOptions endpoint_options;
   endpoint_options.silence_seconds = options.run.silence_seconds;
   endpoint_options.reproducible = options.run.reproducible;
+  endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
   std::optional<TrainResult> result;
   const auto rank_main = [&](Endpoint& endpoint) {
-    if (options.run.workers != 0 && endpoint.size() != options.run.workers) {
-      throw InputError(fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers",
-                                   options.run.workers, endpoint.size()));
-    }
+    check_ranks(options.run, endpoint.size());
     TrainResult mine;
     if (options.trace) {
       TracingEndpoint traced(endpoint, transport == TransportChoice::mpi && !options.run.reproducible);
@@ -293,11 +343,10 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
     run_mpi(endpoint_options, rank_main);
   } else if (transport == TransportChoice::sim) {
     const ClusterModel model = simulated_cluster(options.run);
-    const int nodes = model.nodes.empty() ? default_workers() : static_cast<int>(model.nodes.size());
-    run_simulated(options.run.workers == 0 ? nodes : options.run.workers, model, endpoint_options, rank_main);
+    run_simulated(ranks_of(options.run, static_cast<int>(model.nodes.size())), model, endpoint_options, rank_main);
     result->report.notes.push_back(fmt::format("times are virtual: those of the simulated cluster \"{}\"", model.name));
   } else {
-    run_threads(options.run.workers == 0 ? default_workers() : options.run.workers, endpoint_options, rank_main);
+    run_threads(ranks_of(options.run, 0), endpoint_options, rank_main);
   }
   result->report.transport = transport == TransportChoice::mpi   ? "mpi"
                              : transport == TransportChoice::sim ? "sim"

@@ -1,0 +1,248 @@
+#include "train_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+
+namespace muster::cli {
+
+namespace {
+
+// NAME:DEGREE; a name may hold colons itself.
+void add_polynomial(const std::string& text, std::map<std::string, int>& polynomials) {
+  const std::size_t colon = text.rfind(':');
+  int degree = 0;
+  const char* end = text.data() + text.size();
+  const char* begin = colon == std::string::npos ? end : text.data() + colon + 1;
+  const auto [rest, error] = std::from_chars(begin, end, degree);
+  if (colon == std::string::npos || colon == 0 || error != std::errc() || rest != end) {
+    throw InputError(fmt::format("--poly takes NAME:DEGREE, as in carat:3, not '{}'", text));
+  }
+  if (degree < 2) throw InputError(fmt::format("--poly {}: the degree must be at least 2", text));
+  polynomials[text.substr(0, colon)] = degree;
+}
+
+// Options of train as given, before they mean something.
+struct Unread {
+  bool no_intercept = false;
+  std::vector<std::string> polynomials;
+};
+
+void add_data_options(OptionSet& set, DataOptions& data, Unread& unread) {
+  set.group("data");
+  set.words("DATA", data.paths, "files, globs or directories: CSV, Parquet or LIBSVM, also .gz and .zst");
+  set.text("--target", "NAME", data.target, "the column to predict (LIBSVM files carry their own label)");
+  add_format_option(set, data.format);
+  set.list("--features", "A,B,'x*'", data.features,
+           "columns to use, by name or glob; a comma in a name is written \\, [every column not used otherwise]");
+  set.list("--drop", "C", data.drop, "columns to leave out, by name or glob");
+  set.list("--categorical", "D", data.categorical,
+           "columns to one-hot encode although they look numeric (columns of text always are)");
+  set.choice<MissingPolicy>(
+      "--missing", {{"error", MissingPolicy::error}, {"drop", MissingPolicy::drop}, {"mean", MissingPolicy::mean}},
+      data.missing,
+      "what to do about missing cells: refuse them, drop their rows, or fill in the column's mean [error]");
+  set.text("--weight", "NAME", data.weight, "column of sample weights, at least 0 [every row weighs 1]");
+  set.text("--offset", "NAME", data.offset, "column added to the margin with a coefficient fixed at 1 [none]");
+  set.flag("--no-intercept", unread.no_intercept, "fit no constant term [there is one, never penalised]");
+  set.list("--poly", "NAME:DEGREE", unread.polynomials, "add the powers 2 to DEGREE of a column");
+  set.choice<LibsvmBase>(
+      "--libsvm-base", {{"auto", LibsvmBase::automatic}, {"0", LibsvmBase::zero}, {"1", LibsvmBase::one}},
+      data.libsvm_base, "index of the first feature of LIBSVM files [auto: 0 where that index occurs, else 1]");
+  set.choice<StorageChoice>(
+      "--storage",
+      {{"auto", StorageChoice::automatic}, {"float64", StorageChoice::float64}, {"float32", StorageChoice::float32}},
+      data.storage, "element type of the rows in memory [auto: float32 where that loses nothing]");
+}
+
+std::int64_t parse_count(const std::string& option, const std::string& given, const std::string& text,
+                         std::int64_t least) {
+  std::int64_t count = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || rest != text.data() + text.size() || count < least)
+    throw InputError(
+        fmt::format("{} {}: what follows the colon is a whole number of at least {}", option, given, least));
+  return count;
+}
+
+Synchronisation parse_sync(const std::string& given) {
+  using Kind = Synchronisation::Kind;
+  if (given == "bsp") return {Kind::bsp, 0};
+  if (given == "async") return {Kind::async, 0};
+  if (given.starts_with("ssp:")) return {Kind::ssp, parse_count("--sync", given, given.substr(4), 0)};
+  throw InputError(fmt::format("--sync is one of bsp, ssp:S, async, not '{}'", given));
+}
+
+MessageCompression parse_compression(const std::string& given) {
+  using Kind = MessageCompression::Kind;
+  const std::vector<std::pair<std::string, Kind>> plain{
+      {"none", Kind::none}, {"float32", Kind::float32}, {"float16", Kind::float16}, {"int8", Kind::int8}};
+  for (const auto& [word, kind] : plain)
+    if (given == word) return {kind, 0};
+  if (given.starts_with("topk:")) return {Kind::top_k, parse_count("--compress", given, given.substr(5), 1)};
+  throw InputError(fmt::format("--compress is one of none, float32, float16, int8, topk:K, not '{}'", given));
+}
+
+void add_problem_options(OptionSet& set, ProblemOptions& problem) {
+  set.group("problem: minimise (1/S) sum s_i loss(x_i w + b + o_i, y_i) + (l2/2)|w|^2 + l1|w|_1");
+  set.choice<Loss>("--loss", {{"squared", Loss::squared}, {"logistic", Loss::logistic}}, problem.loss,
+                   "squared: linear regression; logistic: two classes, given as 0/1, -1/1 or two texts [squared]");
+  set.number("--l2", "LAMBDA", problem.l2, "strength of the L2 penalty (ridge) [0]");
+  set.number("--l1", "LAMBDA", problem.l1, "strength of the L1 penalty, which makes coefficients zero (lasso) [0]");
+  set.flag("--standardize", problem.standardize,
+           "let the penalties act on columns scaled to standard deviation 1, as Spark and glmnet do");
+  set.text("--positive", "LEVEL", problem.positive, "logistic: the level that counts as 1 [the larger of the two]");
+}
+
+void add_run_options(OptionSet& set, RunOptions& run) {
+  set.group("how");
+  set.choice<Mode>("--mode",
+                   {{"mapreduce", Mode::mapreduce},
+                    {"parameter-server", Mode::parameter_server},
+                    {"decentralized", Mode::decentralized}},
+                   run.mode,
+                   "programming model; mapreduce: every round, the workers' gradients are summed at a barrier; "
+                   "parameter-server: workers pull, compute and push at their own speed; decentralized: nodes average "
+                   "with their neighbours, without a server [mapreduce]");
+  set.integer("-n,--workers", "N", 1, run.workers,
+              "number of workers [one per processor; under mpirun or srun, its ranks are the workers]");
+  set.choice<TransportChoice>("--transport",
+                              {{"auto", TransportChoice::automatic},
+                               {"threads", TransportChoice::threads},
+                               {"mpi", TransportChoice::mpi},
+                               {"sim", TransportChoice::sim}},
+                              run.transport,
+                              "how workers exchange messages; sim: over a simulated network, on a virtual clock [auto: "
+                              "mpi under a launcher, else "
+                              "threads]");
+  set.text(
+      "--simulate", "CLUSTER.toml", run.simulate,
+      "run on the simulated cluster of this file (docs/SIMULATION.md); its nodes are the workers unless -n says fewer");
+  set.choice<SolverChoice>(
+      "--solver",
+      {{"auto", SolverChoice::automatic},
+       {"gd", SolverChoice::gd},
+       {"lbfgs", SolverChoice::lbfgs},
+       {"exact", SolverChoice::exact},
+       {"dave", SolverChoice::dave},
+       {"sgd", SolverChoice::sgd},
+       {"ftrl", SolverChoice::ftrl},
+       {"hogwild", SolverChoice::hogwild},
+       {"nids", SolverChoice::nids},
+       {"gradient-tracking", SolverChoice::gradient_tracking},
+       {"push-sum", SolverChoice::push_sum},
+       {"dgd", SolverChoice::dgd},
+       {"pairwise", SolverChoice::pairwise}},
+      run.solver,
+      "mapreduce: exact (squared loss by one pass and one solve), lbfgs (limited-memory BFGS), gd (gradient descent "
+      "with "
+      "step 1/L) [auto: exact for the squared loss where cheaper, else lbfgs]; parameter-server: dave (exact whatever "
+      "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
+      "hogwild (threads share one model without locks) [auto: dave]; decentralized: nids (exact, symmetric graphs), "
+      "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased), pairwise "
+      "(asynchronous) [auto: by the graph]");
+  set.value("--sync", "bsp|ssp:S|async",
+            "who waits for whom; bsp: all for all, every round; ssp:S: a worker that is S clocks ahead of the slowest; "
+            "async: nobody [bsp; parameter-server: async]",
+            [&run](const std::string& given) { run.sync = parse_sync(given); });
+  set.value("--compress", "none|float32|float16|int8|topk:K",
+            "how gradients and models are written in messages; what is lost of one is added to the next, so the result "
+            "still meets the tolerance [none]",
+            [&run](const std::string& given) { run.compression = parse_compression(given); });
+  set.integer("--threads", "K", 1, run.threads, "threads of each worker [1]");
+  set.flag("--reproducible", run.reproducible,
+           "add across workers in a fixed order: the same data and N give the same bits on every transport");
+  set.integer("--seed", "SEED", 0, run.seed, "of everything random [0]");
+  set.number("--silence", "SECONDS", run.silence_seconds,
+             "a worker waited for that does not answer for so long is lost, and the run ends [8]");
+}
+
+void add_server_options(OptionSet& set, ServerOptions& server) {
+  set.group("how, with --mode parameter-server");
+  set.integer("--servers", "S", 1, server.servers,
+              "ranks beside the workers that own the model's parts; under mpirun, the last of its ranks [1]");
+  set.integer("--replicas", "R", 1, server.replicas,
+              "servers that hold each part, so that R - 1 of them may be lost [1]");
+  set.integer("--batch", "ROWS", 1, server.batch,
+              "rows of one step of sgd, ftrl or hogwild [sgd: all of a worker's; ftrl and hogwild: a few]");
+  set.flag("--adagrad", server.adagrad, "sgd: a step size of its own for each coordinate (AdaGrad)");
+  set.flag("--decay", server.decay, "sgd: steps that shrink as 1/(1 + passes over the data)");
+  set.flag("--staleness-damping", server.staleness_damping, "sgd: late gradients count less");
+}
+
+void add_network_options(OptionSet& set, NetworkOptions& network) {
+  set.group("how, with --mode decentralized");
+  set.text(
+      "--topology", "NAME|file:PATH", network.topology,
+      "who talks to whom (docs/TOPOLOGIES.md; 'muster topology NAME -n N' describes it): ring, line, star, complete, "
+      "torus[:RxC], hypercube, exponential, symmetric-exponential, one-peer-exponential, random-regular:K [ring]");
+  set.choice<MixingWeights>("--weights",
+                            {{"auto", MixingWeights::automatic},
+                             {"metropolis", MixingWeights::metropolis},
+                             {"lazy", MixingWeights::lazy},
+                             {"uniform", MixingWeights::uniform},
+                             {"file", MixingWeights::file}},
+                            network.weights, "of a node's neighbours in its average [auto: lazy Metropolis]");
+  set.integer("--local-steps", "H", 1, network.local_steps, "gradient steps between two exchanges [1]");
+  set.flag("--chebyshev", network.chebyshev, "accelerate the averaging by Chebyshev's polynomials");
+  set.integer("--node", "K", 0, network.node, "save node K's copy of the model [the average of all]");
+  set.flag("--takeover", network.takeover, "a neighbour re-reads the rows of a node that is lost");
+  set.flag("--allow-parts", network.allow_parts,
+           "where losses cut the network into parts, let the largest go on [the run ends, naming the parts]");
+}
+
+void add_stop_options(OptionSet& set, StopOptions& stop) {
+  set.group("stop");
+  set.number("--tolerance", "EPSILON", stop.tolerance,
+             "when the objective is proven to be within EPSILON of the best possible, relative to the larger of itself "
+             "and the best constant model's [1e-6]");
+  set.integer("--max-rounds", "N", 1, stop.max_rounds, "after so many rounds [100000]");
+  set.number("--max-epochs", "N", stop.max_epochs, "after so many passes over the data, on average [no limit]");
+  set.number("--max-time", "SECONDS", stop.max_seconds, "after so long in training [no limit]");
+}
+
+void add_output_options(OptionSet& set, TrainCommand& command) {
+  set.group("output");
+  set.text("-o,--output", "FILE", command.output, "where the model goes [model.json]");
+  set.text("--report", "FILE", command.report, "an account of the run, as JSON [none]");
+  set.value("--trace", "FILE", "what each worker did when, as a trace for ui.perfetto.dev or chrome://tracing [none]",
+            [&command](const std::string& given) {
+              if (given.empty()) throw InputError("--trace is empty");
+              command.trace = given;
+              command.options.trace = true;
+            });
+  set.text("--checkpoint", "DIR", command.options.checkpoint.directory, "save progress there, to resume from [none]");
+  set.number("--checkpoint-every", "SECONDS", command.options.checkpoint.every_seconds, "how often [30]");
+  set.flag("--resume", command.options.checkpoint.resume,
+           "go on from the checkpoint in DIR, with any number of workers; start afresh where there is none");
+  set.flag("--verify", command.options.verify, "exact: read the rows again for the certificate");
+  set.flag("-q,--quiet", command.quiet, "print nothing but errors");
+}
+
+}  // namespace
+
+void add_format_option(OptionSet& set, Format& format) {
+  set.choice<Format>(
+      "--format",
+      {{"auto", Format::automatic}, {"csv", Format::csv}, {"parquet", Format::parquet}, {"libsvm", Format::libsvm}},
+      format, "of the files [auto: by extension, then by content]");
+}
+
+std::function<void()> add_train_options(OptionSet& set, TrainCommand& command) {
+  TrainOptions& options = command.options;
+  const auto unread = std::make_shared<Unread>();
+  add_data_options(set, options.data, *unread);
+  add_problem_options(set, options.problem);
+  add_run_options(set, options.run);
+  add_server_options(set, options.run.server);
+  add_network_options(set, options.run.network);
+  add_stop_options(set, options.stop);
+  add_output_options(set, command);
+  return [unread, &options] {
+    options.problem.intercept = !unread->no_intercept;
+    for (const std::string& text : unread->polynomials) add_polynomial(text, options.data.polynomials);
+  };
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,18 @@
+// The options of `muster train`, with their help.
+#pragma once
+
+#include <functional>
+
+#include "command_line.h"
+#include "option_set.h"
+
+namespace muster::cli {
+
+// Adds all of them to set, to be written into command. The function returned is to be called after set.parse(); it
+// throws InputError for what only then can be judged. command must outlive both.
+std::function<void()> add_train_options(OptionSet& set, TrainCommand& command);
+
+// --format, which other commands share.
+void add_format_option(OptionSet& set, Format& format);
+
+}  // namespace muster::cli

@@ -1,0 +1,202 @@
+#include "engine/check_options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+using Kind = Synchronisation::Kind;
+
+void require(bool holds, std::string_view sentence) {
+  if (!holds) throw InputError(std::string(sentence));
+}
+
+struct SolverEntry {
+  SolverChoice solver;
+  std::string_view name;
+  Mode mode;
+};
+constexpr std::array<SolverEntry, 12> kSolvers{{
+    {SolverChoice::gd, "gd", Mode::mapreduce},
+    {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
+    {SolverChoice::exact, "exact", Mode::mapreduce},
+    {SolverChoice::sgd, "sgd", Mode::parameter_server},
+    {SolverChoice::dave, "dave", Mode::parameter_server},
+    {SolverChoice::ftrl, "ftrl", Mode::parameter_server},
+    {SolverChoice::hogwild, "hogwild", Mode::parameter_server},
+    {SolverChoice::dgd, "dgd", Mode::decentralized},
+    {SolverChoice::nids, "nids", Mode::decentralized},
+    {SolverChoice::gradient_tracking, "gradient-tracking", Mode::decentralized},
+    {SolverChoice::push_sum, "push-sum", Mode::decentralized},
+    {SolverChoice::pairwise, "pairwise", Mode::decentralized},
+}};
+
+std::vector<std::string_view> solvers_of(Mode mode) {
+  std::vector<std::string_view> names;
+  for (const SolverEntry& entry : kSolvers)
+    if (entry.mode == mode) names.push_back(entry.name);
+  return names;
+}
+
+void check_solver(const RunOptions& run) {
+  for (const SolverEntry& entry : kSolvers) {
+    if (entry.solver != run.solver || entry.mode == run.mode) continue;
+    throw InputError(fmt::format("--solver {} belongs to --mode {}: change one of them (--mode {} has {})", entry.name,
+                                 name(entry.mode), name(run.mode), fmt::join(solvers_of(run.mode), ", ")));
+  }
+}
+
+void check_mapreduce(const TrainOptions& options) {
+  const RunOptions& run = options.run;
+  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::bsp,
+          "--mode mapreduce is bulk synchronous: drop --sync, or choose --mode parameter-server");
+  require(run.compression.kind == MessageCompression::Kind::none,
+          "--compress goes with --mode parameter-server or --mode decentralized");
+  require(options.problem.l1 == 0, "--l1 goes with --mode parameter-server or --mode decentralized");
+}
+
+void check_server(const RunOptions& run) {
+  const bool stochastic =
+      run.solver == SolverChoice::sgd || run.solver == SolverChoice::ftrl || run.solver == SolverChoice::hogwild;
+  require(run.server.batch == 0 || stochastic, "--batch goes with --solver sgd, ftrl or hogwild");
+  const bool sgd = run.solver == SolverChoice::sgd;
+  require(!run.server.adagrad || sgd, "--adagrad goes with --solver sgd");
+  require(!run.server.decay || sgd, "--decay goes with --solver sgd");
+  require(!run.server.staleness_damping || sgd, "--staleness-damping goes with --solver sgd");
+  require(run.server.replicas <= run.server.servers,
+          "--replicas counts the servers that hold each range, so it can not exceed --servers");
+  if (run.solver != SolverChoice::hogwild) return;
+  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::async,
+          "--solver hogwild has no clocks to wait for: drop --sync");
+  require(run.transport == TransportChoice::automatic || run.transport == TransportChoice::threads,
+          "--solver hogwild shares memory: drop --transport");
+  require(run.simulate.empty(), "--solver hogwild shares memory, which the simulated cluster has not: drop --simulate");
+  require(run.server.servers == 1, "--solver hogwild has no servers: drop --servers");
+  require(run.compression.kind == MessageCompression::Kind::none,
+          "--solver hogwild sends no messages: drop --compress");
+}
+
+void check_network(const TrainOptions& options) {
+  const RunOptions& run = options.run;
+  require(run.sync.kind != Kind::ssp,
+          "--sync ssp needs a server that counts clocks: choose --mode parameter-server, or --sync bsp or async");
+  const bool async = run.sync.kind == Kind::async;
+  const bool pairwise = run.solver == SolverChoice::pairwise;
+  require(!async || pairwise || run.solver == SolverChoice::automatic,
+          "--sync async in a decentralized network means --solver pairwise: change one of them");
+  require(!pairwise || run.sync.kind != Kind::bsp,
+          "--solver pairwise is asynchronous: drop --sync bsp, or choose another solver");
+  const bool nids = run.solver == SolverChoice::nids || run.solver == SolverChoice::automatic;
+  require(options.problem.l1 == 0 || (nids && !async), "--l1 in a decentralized network needs --solver nids");
+  require(run.network.node < 0 || run.workers == 0 || run.network.node < run.workers,
+          "--node names a node, counted from 0, below the number of workers");
+}
+
+void check_foreign_options(const TrainOptions& options) {
+  const ServerOptions servers;
+  const NetworkOptions network;
+  const RunOptions& run = options.run;
+  if (run.mode != Mode::parameter_server) {
+    require(run.server.servers == servers.servers && run.server.replicas == servers.replicas,
+            "--servers and --replicas go with --mode parameter-server");
+    require(run.server.batch == 0 && !run.server.adagrad && !run.server.decay && !run.server.staleness_damping,
+            "--batch, --adagrad, --decay and --staleness-damping go with --mode parameter-server --solver sgd");
+    require(std::isinf(options.stop.max_epochs), "--max-epochs goes with --mode parameter-server: use --max-rounds");
+  }
+  if (run.mode != Mode::decentralized) {
+    require(run.network.topology == network.topology && run.network.weights == network.weights,
+            "--topology and --weights go with --mode decentralized");
+    require(run.network.local_steps == 1 && !run.network.chebyshev && run.network.node == -1,
+            "--local-steps, --chebyshev and --node go with --mode decentralized");
+    require(!run.network.takeover && !run.network.allow_parts,
+            "--takeover and --allow-parts go with --mode decentralized");
+  }
+}
+
+}  // namespace
+
+std::string_view name(Mode mode) {
+  switch (mode) {
+    case Mode::mapreduce:
+      return "mapreduce";
+    case Mode::parameter_server:
+      return "parameter-server";
+    case Mode::decentralized:
+      break;
+  }
+  return "decentralized";
+}
+
+std::string_view name(SolverChoice solver) {
+  for (const SolverEntry& entry : kSolvers)
+    if (entry.solver == solver) return entry.name;
+  return "auto";
+}
+
+std::string name(const Synchronisation& sync) {
+  switch (sync.kind) {
+    case Kind::automatic:
+      return "auto";
+    case Kind::bsp:
+      return "bsp";
+    case Kind::ssp:
+      return fmt::format("ssp:{}", sync.bound);
+    case Kind::async:
+      break;
+  }
+  return "async";
+}
+
+std::string name(const MessageCompression& compression) {
+  switch (compression.kind) {
+    case MessageCompression::Kind::none:
+      return "none";
+    case MessageCompression::Kind::float32:
+      return "float32";
+    case MessageCompression::Kind::float16:
+      return "float16";
+    case MessageCompression::Kind::int8:
+      return "int8";
+    case MessageCompression::Kind::top_k:
+      break;
+  }
+  return fmt::format("topk:{}", compression.kept);
+}
+
+void check_options(const TrainOptions& options) {
+  require(options.run.workers >= 0, "--workers must be at least 1");
+  require(options.run.threads >= 1, "--threads must be at least 1");
+  require(options.run.silence_seconds > 0, "--silence must be greater than 0");
+  require(std::isfinite(options.problem.l2) && options.problem.l2 >= 0, "--l2 must be 0 or greater");
+  require(std::isfinite(options.problem.l1) && options.problem.l1 >= 0, "--l1 must be 0 or greater");
+  require(options.stop.tolerance > 0 && options.stop.tolerance < 1, "--tolerance must be between 0 and 1");
+  require(options.stop.max_rounds >= 1, "--max-rounds must be at least 1");
+  require(options.stop.max_epochs > 0, "--max-epochs must be greater than 0");
+  require(options.stop.max_seconds > 0, "--max-time must be greater than 0");
+  require(options.run.server.servers >= 1 && options.run.server.replicas >= 1,
+          "--servers and --replicas must be at least 1");
+  require(options.checkpoint.every_seconds >= 0, "--checkpoint-every must be 0 (every round) or greater");
+  require(!options.checkpoint.resume || !options.checkpoint.directory.empty(),
+          "--resume needs --checkpoint DIR to resume from");
+  require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
+          "--positive goes with --loss logistic");
+  check_foreign_options(options);
+  check_solver(options.run);
+  switch (options.run.mode) {
+    case Mode::mapreduce:
+      return check_mapreduce(options);
+    case Mode::parameter_server:
+      return check_server(options.run);
+    case Mode::decentralized:
+      return check_network(options);
+  }
+}
+
+}  // namespace muster

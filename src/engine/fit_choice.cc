@@ -1,0 +1,101 @@
+#include "engine/fit_choice.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/check_options.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+// `exact` is chosen up to this many columns: its statistics and factor then take some hundred megabytes and seconds.
+constexpr std::size_t kColumnsOfExact = 2000;
+// Up to this many columns it is cheaper whatever the rows are like.
+constexpr std::size_t kFewColumns = 200;
+// And it is refused above this many: 20,000 columns need 3 GB for a matrix in double.
+constexpr std::size_t kMostColumnsOfExact = 20'000;
+// Passes over the rows that L-BFGS may need.
+constexpr double kExpectedPasses = 500;
+
+Choice choose_batch_solver(const FitContext& context) {
+  const std::size_t columns = context.columns();
+  const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
+  if (context.problem().loss == Loss::logistic)
+    return {SolverChoice::lbfgs, "lbfgs, because a logistic loss is not solved in one pass"};
+  if (columns > kColumnsOfExact)
+    return {SolverChoice::lbfgs,
+            fmt::format("lbfgs, because the dense solve of exact is too large for {} columns", columns)};
+  const double row_entries = context.agreed.entries / std::max(1.0, rows);
+  // Sparse rows: pairs of entries cost some hundred operations each; dense ones a fraction of one.
+  const double statistics =
+      context.agreed.sparse ? std::min(100 * rows * row_entries * row_entries, rows * d * d) : rows * d * d;
+  const double passes = kExpectedPasses * 4 * context.agreed.entries;
+  if (columns > kFewColumns && context.agreed.sparse && statistics + d * d * d / 3 > passes)
+    return {SolverChoice::lbfgs,
+            fmt::format("lbfgs, because the rows are sparse and {} columns make passes over them cheaper than "
+                        "a dense solve",
+                        columns)};
+  return {SolverChoice::exact,
+          fmt::format("exact, because for {} column{} one pass and a dense solve are cheaper than gradient rounds",
+                      columns, columns == 1 ? "" : "s")};
+}
+
+void check_exact(const FitContext& context) {
+  if (context.problem().loss == Loss::logistic)
+    throw InputError("--solver exact solves the squared loss only: for --loss logistic use --solver lbfgs");
+  if (context.columns() > kMostColumnsOfExact)
+    throw InputError(
+        fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver lbfgs",
+                    context.columns()));
+}
+
+Choice choose_network_solver(const FitContext& context) {
+  const Topology& topology = *context.topology;
+  if (context.request.options.run.sync.kind == Synchronisation::Kind::async)
+    return {SolverChoice::pairwise, "pairwise, because --sync async lets two neighbours meet without a round of all"};
+  if (topology.period() > 1)
+    return {SolverChoice::gradient_tracking,
+            fmt::format("gradient-tracking, because the graph {} changes from round to round", topology.name())};
+  if (!topology.symmetric())
+    return {SolverChoice::push_sum, fmt::format("push-sum, because the graph {} is directed", topology.name())};
+  return {SolverChoice::nids, "nids, because it is exact on every connected graph whose weights are symmetric"};
+}
+
+// Rules that diverge, or settle elsewhere, on graphs of that kind.
+void check_network_solver(const FitContext& context, SolverChoice solver) {
+  const Topology& topology = *context.topology;
+  const bool fixed_and_symmetric = topology.symmetric() && topology.period() == 1;
+  const auto refuse = [&](std::string_view needs, std::string_view use) {
+    throw InputError(fmt::format("--solver {} needs {}, and the graph {} is not: use --solver {}", name(solver), needs,
+                                 topology.name(), use));
+  };
+  if (solver == SolverChoice::nids && !fixed_and_symmetric)
+    refuse("a fixed graph with symmetric weights", topology.period() > 1 ? "gradient-tracking" : "push-sum");
+  if (solver == SolverChoice::pairwise && !fixed_and_symmetric) refuse("an undirected graph", "push-sum");
+  const bool averages = solver == SolverChoice::dgd || solver == SolverChoice::gradient_tracking;
+  if (averages && !topology.doubly_stochastic()) refuse("weights whose rows and columns sum to 1", "push-sum");
+}
+
+}  // namespace
+
+Choice choose_solver(const FitContext& context) {
+  const RunOptions& run = context.request.options.run;
+  const bool automatic = run.solver == SolverChoice::automatic;
+  if (run.mode == Mode::parameter_server) {
+    if (automatic)
+      return {SolverChoice::dave, "dave, because it reaches the exact minimiser whatever the workers' speeds"};
+    return {run.solver};
+  }
+  if (run.mode == Mode::decentralized) {
+    if (automatic) return choose_network_solver(context);
+    check_network_solver(context, run.solver);
+    return {run.solver};
+  }
+  if (automatic) return choose_batch_solver(context);
+  if (run.solver == SolverChoice::exact) check_exact(context);
+  return {run.solver};
+}
+
+}  // namespace muster

@@ -1,0 +1,19 @@
+// Which solver, under which synchronisation: what the user asked for, or the choice made for them and why.
+#pragma once
+
+#include <string>
+
+#include "engine/fit_context.h"
+
+namespace muster {
+
+struct Choice {
+  SolverChoice solver;
+  std::string reason = {};  // empty where it was asked for
+};
+
+// From global numbers only, so that the number of workers does not change the solver. Throws InputError where the one
+// asked for can not do it.
+Choice choose_solver(const FitContext& context);
+
+}  // namespace muster

@@ -1,0 +1,191 @@
+#include "engine/fit_session.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "engine/check_options.h"
+#include "engine/fit_iterative.h"
+#include "engine/fit_problem.h"
+#include "train/decentralized.h"
+#include "train/parameter_server.h"
+
+namespace muster {
+namespace {
+
+ServerSolver server_solver(SolverChoice solver) {
+  switch (solver) {
+    case SolverChoice::sgd:
+      return ServerSolver::sgd;
+    case SolverChoice::ftrl:
+      return ServerSolver::ftrl;
+    default:
+      MUSTER_CHECK(solver == SolverChoice::dave, "a solver of the parameter server");
+      return ServerSolver::dave;
+  }
+}
+
+NetworkSolver network_solver(SolverChoice solver) {
+  switch (solver) {
+    case SolverChoice::dgd:
+      return NetworkSolver::dgd;
+    case SolverChoice::gradient_tracking:
+      return NetworkSolver::gradient_tracking;
+    case SolverChoice::push_sum:
+      return NetworkSolver::push_sum;
+    case SolverChoice::pairwise:
+      return NetworkSolver::pairwise;
+    default:
+      MUSTER_CHECK(solver == SolverChoice::nids, "a solver of the decentralized network");
+      return NetworkSolver::nids;
+  }
+}
+
+class SessionTrainer {
+ public:
+  SessionTrainer(FitContext& context, SolverChoice solver)
+      : context_(context), solver_(solver), problem_(context), rows_before_(context.agreed.rows) {}
+
+  Trained run() {
+    Trained trained;
+    trained.solver = name(solver_);
+    const std::optional<std::size_t> column = problem_.separating_column();
+    std::vector<double> v = best_constant();
+    if (column) {
+      mark_separated(context_, *column, trained);
+    } else {
+      train(context_.request.start ? problem_.coordinates().from_user(*context_.request.start) : v, trained, v);
+    }
+    trained.model = problem_.coordinates().to_user(v);
+    trained.baseline = problem_.baseline();
+    trained.curvature_by_intercept = curvature_;
+    return trained;
+  }
+
+ private:
+  std::vector<double> best_constant() {
+    MapReduce map_reduce(problem_.objective(), context_.endpoint(), problem_.options());
+    std::vector<double> v = problem_.best_constant(map_reduce);
+    curvature_ = problem_.curvature_by_intercept(map_reduce.tallies(), map_reduce.weight());
+    context_.compute_seconds += map_reduce.compute_seconds();
+    return v;
+  }
+
+  void train(std::vector<double> start, Trained& trained, std::vector<double>& v) {
+    SessionResult session = context_.request.options.run.mode == Mode::parameter_server
+                                ? serve(std::move(start), trained)
+                                : gossip(std::move(start), trained);
+    v = std::move(session.w);
+    trained.reason = session.reason;
+    trained.detail = std::move(session.detail);
+    trained.rounds = session.rounds;
+    trained.history = std::move(session.history);
+    trained.updates = std::move(session.updates);
+    trained.waited_for_seconds = std::move(session.waited_for_seconds);
+    trained.lost = std::move(session.lost);
+    context_.compute_seconds += session.compute_seconds;
+    if (session.survivors) {
+      context_.survivors = std::move(session.survivors);
+      count_rows_left(trained);
+    }
+  }
+
+  SessionResult serve(std::vector<double> start, Trained& trained) {
+    ParameterServerOptions options;
+    options.session = session_options();
+    options.solver = server_solver(solver_);
+    options.server = context_.request.options.run.server;
+    options.restore = [this]() -> std::optional<std::vector<double>> {
+      const std::optional<LinearModel> model = context_.request.restore ? context_.request.restore() : std::nullopt;
+      if (!model) return std::nullopt;
+      return problem_.coordinates().from_user(*model);
+    };
+    ParameterServerResult result =
+        train_parameter_server(problem_.objective(), context_.endpoint(), std::move(start), options);
+    trained.staleness = std::move(result.staleness);
+    return std::move(result.session);
+  }
+
+  SessionResult gossip(std::vector<double> start, Trained& trained) {
+    DecentralizedOptions options;
+    options.session = session_options();
+    if (!context_.request.options.run.network.takeover) options.session.adopt = {};
+    options.solver = network_solver(solver_);
+    options.network = context_.request.options.run.network;
+    const Topology& topology = *context_.topology;
+    DecentralizedResult result =
+        train_decentralized(problem_.objective(), context_.endpoint(), topology, std::move(start), options);
+    trained.network =
+        NetworkReport{topology.name(), topology.weights_name(), 0, 0, std::move(result.consensus_distance)};
+    return std::move(result.session);
+  }
+
+  SessionOptions session_options() {
+    const TrainOptions& asked = context_.request.options;
+    SessionOptions options;
+    options.penalty = problem_.coordinates().penalty();
+    options.l1 = problem_.coordinates().l1();
+    options.compression = asked.run.compression;
+    options.sync = asked.run.sync;
+    if (options.sync.kind == Synchronisation::Kind::automatic) {
+      const bool async = asked.run.mode == Mode::parameter_server || solver_ == SolverChoice::pairwise;
+      options.sync.kind = async ? Synchronisation::Kind::async : Synchronisation::Kind::bsp;
+    }
+    options.seed = asked.run.seed;
+    options.max_rounds = asked.stop.max_rounds;
+    options.max_epochs = asked.stop.max_epochs;
+    options.max_seconds = asked.stop.max_seconds;
+    options.cancellation = context_.request.cancellation;
+    options.estimate = problem_.estimate(curvature_);
+    options.judge = [this](const RoundState& state) { return judge(state); };
+    options.on_round = [this](const RoundReport& report, std::span<const double> w) { observe(report, w); };
+    options.adopt = context_.request.adopt;
+    return options;
+  }
+
+  Problem::Verdict judge(const RoundState& state) {
+    curvature_ = problem_.curvature_by_intercept(state.tallies, context_.agreed.weight);
+    return problem_.judge(state, curvature_, 1);
+  }
+
+  void observe(const RoundReport& report, std::span<const double> w) {
+    const FitRequest& request = context_.request;
+    if (request.on_round) request.on_round(report, problem_.estimated_gap(report));
+    if (request.wants_checkpoint && request.wants_checkpoint())
+      request.save_checkpoint(report.round, problem_.coordinates().to_user(w));
+  }
+
+  // Rows that nobody took over are in neither the sums nor the certificate.
+  void count_rows_left(Trained& trained) {
+    double left[] = {problem_.objective().weight(), static_cast<double>(context_.rows.rows())};
+    context_.add_up(left);
+    context_.agreed.weight = left[0];
+    context_.agreed.rows = static_cast<std::int64_t>(left[1]);
+    context_.rows_lost = rows_before_ - context_.agreed.rows;
+    for (const LostRank& lost : trained.lost) {
+      trained.notes.push_back(
+          lost.rows_taken_over_by < 0
+              ? fmt::format("rank {} was lost on the way: {}", lost.rank, lost.sentence)
+              : fmt::format("rank {} was lost on the way, and its rows were taken over by rank {}: {}", lost.rank,
+                            lost.rows_taken_over_by, lost.sentence));
+    }
+    if (context_.rows_lost > 0)
+      trained.notes.push_back(fmt::format(
+          "{} rows of lost ranks are not in the model; --takeover has neighbours read them again", context_.rows_lost));
+  }
+
+  FitContext& context_;
+  SolverChoice solver_;
+  FitProblem problem_;
+  std::int64_t rows_before_;
+  double curvature_ = 1;
+};
+
+}  // namespace
+
+Trained fit_session(FitContext& context, SolverChoice solver) {
+  return SessionTrainer(context, solver).run();
+}
+
+}  // namespace muster
