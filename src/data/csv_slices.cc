@@ -19,7 +19,8 @@ struct Scan {
   CutMap map = empty_cut();
 };
 
-CutMap scan(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end, Peers& peers) {
+CutMap scan(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end,
+            const std::function<void()>& progress) {
   CutMap map = empty_cut();
   const auto source = open_bytes(file, begin);
   std::vector<char> chunk(std::min<std::uint64_t>(end - begin, 1 << 20));
@@ -28,7 +29,7 @@ CutMap scan(const InputFile& file, Dialect dialect, std::uint64_t begin, std::ui
     if (got == 0) throw InputError(fmt::format("{}: the file became shorter while it was read", file.path));
     extend(map, {chunk.data(), got}, begin, dialect);
     begin += got;
-    peers.progress();
+    progress();
   }
   return map;
 }
@@ -74,46 +75,82 @@ void add_slice(const InputFile& file, const CsvHeader& header, std::uint64_t beg
   result.slices.push_back({file, header, begin, end, counted});
 }
 
-// Every worker's scans, in order of rank and so of place: follows the state from file to file, keeps this rank's rows.
-void follow(const Catalog& catalog, const std::vector<std::string>& all, int rank,
-            const std::map<std::size_t, CsvHeader>& headers, CsvPart& result) {
+// The stretch of its file that is the piece's, header excluded.
+Scan scan_piece(const InputFile& file, const CsvHeader& header, const Piece& piece,
+                const std::function<void()>& progress) {
+  const std::uint64_t begin = std::max(piece.begin, header.data_begin);
+  const std::uint64_t end = std::max(piece.end, header.data_begin);
+  return {piece.file, end, scan(file, header.dialect, begin, end, progress)};
+}
+
+// Workers' scans, from the first on, in order of rank and so of place: follows the state from file to file, keeps the
+// rows of one part. Returns how far each file was followed.
+std::map<std::size_t, CutRun> follow(const Catalog& catalog, const std::vector<std::vector<Scan>>& all,
+                                     std::size_t part, const std::map<std::size_t, CsvHeader>& headers,
+                                     CsvPart& result) {
   std::map<std::size_t, CutRun> reached;  // by file
   for (std::size_t r = 0; r < all.size(); ++r) {
-    for (const Scan& one : unpack(all[r])) {
+    for (const Scan& one : all[r]) {
       CutRun& before = reached[one.file];
       const CutRun& run = one.map[static_cast<std::size_t>(before.end)];
-      if (r == static_cast<std::size_t>(rank) && run.first_row != kNowhere) {
+      if (r == part && run.first_row != kNowhere) {
         add_slice(catalog.files[one.file], headers.at(one.file), run.first_row, one.end, true, result);
         result.rows_scanned += static_cast<std::int64_t>(run.rows);
       }
       before = then(before, run);
     }
   }
+  return reached;
+}
+
+void check_closed(const Catalog& catalog, const std::map<std::size_t, CutRun>& reached) {
   for (const auto& [file, run] : reached) {
-    if (run.end != CutState::quoted || rank != 0) continue;
+    if (run.end != CutState::quoted) continue;
     throw InputError(fmt::format("{}:{}: a quote opens here and is never closed", catalog.files[file].path,
                                  line_at(catalog.files[file], run.last_open)));
   }
+}
+
+// Files that the part has for itself need no scan.
+void add_whole_files(const Catalog& catalog, const std::vector<Piece>& part, const std::vector<int>& readers,
+                     const std::map<std::size_t, CsvHeader>& headers, CsvPart& result) {
+  for (const Piece& piece : part) {
+    if (readers[piece.file] > 1) continue;
+    const InputFile& file = catalog.files[piece.file];
+    const bool packed = file.compression != Compression::none;
+    add_slice(file, headers.at(piece.file), headers.at(piece.file).data_begin,
+              packed ? std::numeric_limits<std::uint64_t>::max() : piece.end, false, result);
+  }
+}
+
+void sort_slices(CsvPart& result) {
+  std::sort(result.slices.begin(), result.slices.end(),
+            [](const CsvSlice& a, const CsvSlice& b) { return a.file.path < b.file.path; });
+}
+
+// The header of a piece's file, whose columns must be those of the first file.
+CsvHeader header_of(const Catalog& catalog, const Piece& piece, const CsvHeader& first) {
+  const InputFile& file = catalog.files[piece.file];
+  CsvHeader header = piece.file == 0 ? first : read_csv_header(file);
+  check_same_columns(catalog.files.front(), first.names, file, header.names);
+  return header;
 }
 
 }  // namespace
 
 CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers) {
   CsvPart result;
+  const auto rank = static_cast<std::size_t>(peers.rank());
   const std::vector<int> readers = readers_per_file(catalog, parts);
   std::map<std::size_t, CsvHeader> headers;  // of this worker's files
-  std::vector<Scan> scans;
-  const auto all = gather_or_throw(peers, [&] {
+  const auto packed = gather_or_throw(peers, [&] {
+    std::vector<Scan> scans;
     const CsvHeader first = read_csv_header(catalog.files.front());
     result.columns = first.names;
-    for (const Piece& piece : parts[static_cast<std::size_t>(peers.rank())]) {
-      const InputFile& file = catalog.files[piece.file];
-      CsvHeader header = piece.file == 0 ? first : read_csv_header(file);
-      check_same_columns(catalog.files.front(), first.names, file, header.names);
-      const std::uint64_t begin = std::max(piece.begin, header.data_begin);
-      const std::uint64_t end = std::max(piece.end, header.data_begin);
+    for (const Piece& piece : parts[rank]) {
+      CsvHeader header = header_of(catalog, piece, first);
       if (readers[piece.file] > 1) {
-        scans.push_back({piece.file, end, scan(file, header.dialect, begin, end, peers)});
+        scans.push_back(scan_piece(catalog.files[piece.file], header, piece, [&] { peers.progress(); }));
       }
       headers.emplace(piece.file, std::move(header));
       peers.progress();
@@ -121,17 +158,35 @@ CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers) {
     return pack(scans);
   });
   together(peers, [&] {
-    for (const Piece& piece : parts[static_cast<std::size_t>(peers.rank())]) {
-      if (readers[piece.file] > 1) continue;
-      const InputFile& file = catalog.files[piece.file];
-      const bool packed = file.compression != Compression::none;
-      add_slice(file, headers.at(piece.file), headers.at(piece.file).data_begin,
-                packed ? std::numeric_limits<std::uint64_t>::max() : piece.end, false, result);
-    }
-    follow(catalog, all, peers.rank(), headers, result);
-    std::sort(result.slices.begin(), result.slices.end(),
-              [](const CsvSlice& a, const CsvSlice& b) { return a.file.path < b.file.path; });
+    add_whole_files(catalog, parts[rank], readers, headers, result);
+    std::vector<std::vector<Scan>> all;
+    for (const std::string& one : packed) all.push_back(unpack(one));
+    const auto reached = follow(catalog, all, rank, headers, result);
+    if (rank == 0) check_closed(catalog, reached);
+    sort_slices(result);
   });
+  return result;
+}
+
+CsvPart find_slices_alone(const Catalog& catalog, const Parts& parts, std::size_t part,
+                          const std::function<void()>& progress) {
+  CsvPart result;
+  const std::vector<int> readers = readers_per_file(catalog, parts);
+  const CsvHeader first = read_csv_header(catalog.files.front());
+  result.columns = first.names;
+  std::map<std::size_t, CsvHeader> headers;
+  for (const Piece& piece : parts[part]) headers.emplace(piece.file, header_of(catalog, piece, first));
+  std::vector<std::vector<Scan>> all(part + 1);
+  for (std::size_t r = 0; r <= part; ++r) {
+    for (const Piece& piece : parts[r]) {
+      const auto header = headers.find(piece.file);
+      if (header == headers.end() || readers[piece.file] < 2) continue;
+      all[r].push_back(scan_piece(catalog.files[piece.file], header->second, piece, progress));
+    }
+  }
+  add_whole_files(catalog, parts[part], readers, headers, result);
+  follow(catalog, all, part, headers, result);
+  sort_slices(result);
   return result;
 }
 

@@ -1,7 +1,9 @@
 // From byte ranges to ranges of whole rows, agreed over all workers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,5 +22,9 @@ struct CsvPart {
 // Collective. Reads headers, refuses files whose columns differ, and scans files that several workers share, so that
 // each knows where its first row begins even when its range starts inside quotes.
 CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers);
+
+// What find_slices() gives worker `part`, found by one who scans what those before it would have scanned.
+CsvPart find_slices_alone(const Catalog& catalog, const Parts& parts, std::size_t part,
+                          const std::function<void()>& progress);
 
 }  // namespace muster

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,6 +26,12 @@ struct CategoricalColumn {
   std::vector<std::string> levels;  // sorted bytewise; the first is the reference and has no feature
 };
 
+// What load() saw of the files, for load_part(). Not kept with a model.
+struct LoadedFrom {
+  std::uint64_t files = 0;      // hash of their paths and sizes
+  bool target_is_text = false;  // its cells were read as levels, even where these are spelled as numbers
+};
+
 struct Encoding {
   Format format = Format::csv;    // libsvm: features are indices, there are no columns
   std::vector<Feature> features;  // in input order; a column's levels or powers follow at its place
@@ -36,6 +43,7 @@ struct Encoding {
   MissingPolicy missing = MissingPolicy::error;
   std::map<std::string, double> fill;  // missing == mean: column -> its training mean
   int libsvm_base = 1;                 // index of the first feature in the files
+  LoadedFrom loaded_from;
 };
 
 }  // namespace muster

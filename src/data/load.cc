@@ -12,16 +12,6 @@
 namespace muster {
 namespace {
 
-// The files must look the same from everywhere, or the parts would not fit together.
-std::string fingerprint(const Catalog& catalog) {
-  Packer packer;
-  for (const InputFile& file : catalog.files) {
-    packer.text(file.path);
-    packer.number(file.bytes);
-  }
-  return packer.take();
-}
-
 std::string join_some(const std::vector<std::string>& levels) {
   constexpr std::size_t kMost = 5;
   std::string text;
@@ -33,26 +23,59 @@ std::string join_some(const std::vector<std::string>& levels) {
 
 }  // namespace
 
+Inputs find_inputs(const LoadRequest& request) {
+  Inputs inputs{discover(request.options.paths, request.options.format), {}};
+  if (inputs.catalog.format == Format::parquet) {
+    for (const InputFile& file : inputs.catalog.files) inputs.info.push_back(inspect_parquet(file));
+  }
+  return inputs;
+}
+
+// The files must look the same from everywhere, or the parts would not fit together.
+std::string fingerprint(const Catalog& catalog) {
+  Packer packer;
+  for (const InputFile& file : catalog.files) {
+    packer.text(file.path);
+    packer.number(file.bytes);
+  }
+  return packer.take();
+}
+
+// FNV-1a of 64 bits (G. Fowler, L. C. Noll, K.-P. Vo).
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return h;
+}
+
+Parts cut(const Inputs& inputs, int readers) {
+  std::vector<std::vector<std::int64_t>> group_rows;
+  for (const ParquetInfo& one : inputs.info) group_rows.push_back(one.group_rows);
+  return partition(inputs.catalog, readers, group_rows);
+}
+
+int reader_count(const LoadRequest& request, int workers) {
+  return request.readers > 0 ? std::min(request.readers, workers) : workers;
+}
+
 Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& progress) {
-  Catalog catalog;
-  std::vector<ParquetInfo> info;
+  Inputs inputs;
   const auto seen = gather_or_throw(peers, [&] {
-    catalog = discover(request.options.paths, request.options.format);
-    if (catalog.format == Format::parquet) {
-      for (const InputFile& file : catalog.files) info.push_back(inspect_parquet(file));
-    }
-    return fingerprint(catalog);
+    inputs = find_inputs(request);
+    return fingerprint(inputs.catalog);
   });
   for (std::size_t r = 1; r < seen.size(); ++r) {
     if (seen[r] == seen[0]) continue;
     throw InputError(
         fmt::format("workers 0 and {} do not see the same files under the paths given, or not of the same sizes", r));
   }
-  std::vector<std::vector<std::int64_t>> group_rows;
-  for (const ParquetInfo& one : info) group_rows.push_back(one.group_rows);
-  const Parts parts = partition(catalog, peers.size(), group_rows);
-  if (catalog.format == Format::libsvm) return load_libsvm(request, catalog, parts, peers, progress);
-  return load_table(request, catalog, parts, info, peers, progress);
+  Parts parts = cut(inputs, reader_count(request, peers.size()));
+  parts.resize(static_cast<std::size_t>(peers.size()));
+  Dataset data = inputs.catalog.format == Format::libsvm
+                     ? load_libsvm(request, inputs.catalog, parts, peers, progress)
+                     : load_table(request, inputs.catalog, parts, inputs.info, peers, progress);
+  data.encoding.loaded_from.files = hash(seen[0]);
+  return data;
 }
 
 BinaryLevels choose_levels(const std::string& target, std::vector<std::string> levels, bool numeric,
@@ -106,8 +129,8 @@ void ProgressMeter::finish(std::int64_t rows) {
   at(progress_.bytes_total, rows);
 }
 
-void note_unsplittable(const Catalog& catalog, const Parts& parts, std::vector<std::string>& notes) {
-  if (parts.size() < 2) return;
+void note_unsplittable(const Catalog& catalog, int readers, std::vector<std::string>& notes) {
+  if (readers < 2) return;
   std::vector<std::string> whole;
   for (const InputFile& file : catalog.files) {
     if (!is_splittable(catalog, file)) whole.push_back(file.path);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/load.h"
@@ -13,6 +14,19 @@
 namespace muster {
 
 using ProgressCallback = std::function<void(const LoadProgress&)>;
+
+// The files as one worker sees them.
+struct Inputs {
+  Catalog catalog;
+  std::vector<ParquetInfo> info;  // Parquet footers, by file
+};
+Inputs find_inputs(const LoadRequest& request);
+std::string fingerprint(const Catalog& catalog);
+std::uint64_t hash(std::string_view text);
+// The parts of so many readers.
+Parts cut(const Inputs& inputs, int readers);
+// The column names of the first file, once it is checked that all have the same.
+std::vector<std::string> parquet_columns(const Catalog& catalog, const std::vector<ParquetInfo>& info);
 
 // Collective. parts must be the same on every worker. info: Parquet footers, by file.
 Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
@@ -44,7 +58,8 @@ class ProgressMeter {
 };
 
 // "lies in" checks and notes that both kinds of files share.
-void note_unsplittable(const Catalog& catalog, const Parts& parts, std::vector<std::string>& notes);
+void note_unsplittable(const Catalog& catalog, int readers, std::vector<std::string>& notes);
+int reader_count(const LoadRequest& request, int workers);
 void check_row_count(std::int64_t in_files, std::int64_t read);
 std::string spell(double number);  // shortest text that reads back as the same number
 

@@ -126,7 +126,7 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
   encode(request, tally, data);
   data.summary.rows_in_files = static_cast<std::int64_t>(tally.rows_counted);
   data.summary.rows_read = static_cast<std::int64_t>(tally.rows_read);
-  note_unsplittable(catalog, parts, data.summary.notes);
+  note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
   data.shard = build_libsvm_shard(data.encoding, std::move(blocks), request.options.storage);
   return data;
 }

@@ -97,17 +97,6 @@ void agree_parquet_types(std::vector<ColumnPlan>& plan, const LoadRequest& reque
   }
 }
 
-std::vector<std::string> parquet_columns(const Catalog& catalog, const std::vector<ParquetInfo>& info) {
-  const auto names = [&](std::size_t f) {
-    std::vector<std::string> all;
-    for (const ParquetColumn& column : info[f].columns) all.push_back(column.name);
-    return all;
-  };
-  for (std::size_t f = 1; f < info.size(); ++f)
-    check_same_columns(catalog.files[0], names(0), catalog.files[f], names(f));
-  return names(0);
-}
-
 // What a worker tells the others of the rows it staged; by column of the plan where it is a vector.
 struct Tally {
   std::int64_t rows_counted = 0, rows_read = 0, rows_dropped = 0;
@@ -181,6 +170,7 @@ void encode_feature(const ColumnPlan& column, const std::vector<std::string>& le
 void encode_target(const ColumnPlan& column, const LoadRequest& request, const Tally& tally, std::size_t c,
                    Dataset& data) {
   data.encoding.target = column.name;
+  data.encoding.loaded_from.target_is_text = column.type == Type::text;
   if (request.target == TargetKind::real) return;
   const bool numeric = column.type == Type::number;
   std::vector<std::string> levels = tally.levels[c];
@@ -246,6 +236,17 @@ Tally read_rows(TableReader& reader, std::int64_t rows_scanned, std::size_t colu
 
 }  // namespace
 
+std::vector<std::string> parquet_columns(const Catalog& catalog, const std::vector<ParquetInfo>& info) {
+  const auto names = [&](std::size_t f) {
+    std::vector<std::string> all;
+    for (const ParquetColumn& column : info[f].columns) all.push_back(column.name);
+    return all;
+  };
+  for (std::size_t f = 1; f < info.size(); ++f)
+    check_same_columns(catalog.files[0], names(0), catalog.files[f], names(f));
+  return names(0);
+}
+
 Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
                    const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
   const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
@@ -284,7 +285,7 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   data.summary.rows_in_files = tally.rows_counted;
   data.summary.rows_read = tally.rows_read;
   data.summary.rows_dropped = tally.rows_dropped;
-  note_unsplittable(catalog, parts, data.summary.notes);
+  note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
   std::vector<const Levels*> levels;
   for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&staged.stager.levels(c));
   const Layout layout = make_layout(plan, levels, data.encoding, request.options.storage);

@@ -1,0 +1,275 @@
+// What one worker read, read again by another; and fewer readers than workers.
+#include <fmt/format.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "arrow_files.h"
+#include "load_helpers.h"
+
+namespace muster {
+namespace {
+
+template <class T>
+bool same_bits(const AlignedVector<T>& a, const AlignedVector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+bool same_values(const DenseMatrix& a, const DenseMatrix& b) {
+  return a.values.index() == b.values.index() &&
+         std::visit([&](const auto& v) { return same_bits(v, std::get<std::decay_t<decltype(v)>>(b.values)); },
+                    a.values);
+}
+
+bool same_values(const SparseMatrix& a, const SparseMatrix& b) {
+  return a.values.index() == b.values.index() && same_bits(a.row_begin, b.row_begin) &&
+         same_bits(a.columns, b.columns) &&
+         std::visit([&](const auto& v) { return same_bits(v, std::get<std::decay_t<decltype(v)>>(b.values)); },
+                    a.values);
+}
+
+void expect_same(const Shard& a, const Shard& b) {
+  ASSERT_EQ(a.matrix.index(), b.matrix.index());
+  EXPECT_EQ(a.rows(), b.rows());
+  EXPECT_EQ(a.cols(), b.cols());
+  EXPECT_TRUE(std::visit(
+      [&](const auto& matrix) { return same_values(matrix, std::get<std::decay_t<decltype(matrix)>>(b.matrix)); },
+      a.matrix));
+  EXPECT_TRUE(same_bits(a.targets, b.targets));
+  EXPECT_TRUE(same_bits(a.weights, b.weights));
+  EXPECT_TRUE(same_bits(a.offsets, b.offsets));
+  ASSERT_EQ(a.powers.size(), b.powers.size());
+  for (std::size_t i = 0; i < a.powers.size(); ++i) {
+    EXPECT_EQ(a.powers[i].feature, b.powers[i].feature);
+    EXPECT_EQ(a.powers[i].base, b.powers[i].base);
+    EXPECT_EQ(a.powers[i].degree, b.powers[i].degree);
+  }
+}
+
+bool is_single(const Shard& shard) {
+  return std::visit([](const auto& m) { return m.values.index() == 1; }, shard.matrix);
+}
+
+std::vector<Dataset> datasets_on(int n, const LoadRequest& request) {
+  return on_workers<Dataset>(n, [&](Peers& peers) { return load(request, peers); });
+}
+
+// Loads on three workers; each one's rows, read again with what another knows, are the same; and put together in order
+// they are those of one worker who has them all.
+void expect_parts(const LoadRequest& request) {
+  const std::vector<Dataset> all = datasets_on(3, request);
+  Rows apart, together;
+  Shard put_together;
+  for (int k = 0; k < 3; ++k) {
+    SCOPED_TRACE(fmt::format("part {}", k));
+    const auto at = static_cast<std::size_t>(k);
+    int ticks = 0;
+    Shard again = load_part(request, all[(at + 1) % 3].encoding, k, 3, [&] { ++ticks; });
+    expect_same(again, all[at].shard);
+    EXPECT_TRUE(ticks > 0 || again.rows() == 0);
+    append_shard(again, apart);
+    if (k == 0) {
+      put_together = std::move(again);
+    } else {
+      append_rows(put_together, std::move(again));
+    }
+  }
+  append_shard(put_together, together);
+  EXPECT_EQ(static_cast<std::int64_t>(put_together.rows()), all[0].summary.rows_read - all[0].summary.rows_dropped);
+  EXPECT_EQ(together.x, apart.x);
+  EXPECT_EQ(together.y, apart.y);
+  EXPECT_EQ(together.weights, apart.weights);
+  EXPECT_EQ(together.offsets, apart.offsets);
+}
+
+// Quotes with line breaks wherever the cuts fall; the first rows fit floats and the last do not.
+std::string mixed_csv(int rows) {
+  std::string text = "x,place,u,w,o,y\n";
+  for (int i = 0; i < rows; ++i) {
+    text += fmt::format("{},\"{},\n\"\"{}\"\"\",{},{},{},{}\n", i, i % 4, i % 3,
+                        i % 11 == 5        ? std::string("NA")
+                        : 3 * i < 2 * rows ? fmt::format("{}", i % 8)
+                                           : fmt::format("{}", 0.1 * i),
+                        1 + i % 2, 0.25 * i, i % 5);
+  }
+  return text;
+}
+
+TEST(LoadPart, CsvWithEverything) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("a.csv", mixed_csv(400)), "y");
+  request.options.weight = "w";
+  request.options.offset = "o";
+  request.options.missing = MissingPolicy::drop;
+  expect_parts(request);
+  const std::vector<Dataset> all = datasets_on(3, request);
+  EXPECT_TRUE(is_single(all[0].shard));
+  EXPECT_FALSE(is_single(all[2].shard));
+  request.options.missing = MissingPolicy::mean;
+  request.options.polynomials = {{"x", 3}};
+  expect_parts(request);
+  for (const StorageChoice storage : {StorageChoice::float32, StorageChoice::float64}) {
+    request.options.storage = storage;
+    expect_parts(request);
+  }
+}
+
+TEST(LoadPart, ManyFilesAndEmptyParts) {
+  const TemporaryDirectory dir;
+  dir.file("a.csv", "x,g,y\n1,p,2\n");
+  dir.file("b.csv", "g;y;x\n\"q\";5;1.5\nr;6;2\n");
+  expect_parts(request_for(dir.path(), "y"));
+  expect_parts(request_for(dir.path() + "/a.csv", "y"));
+}
+
+TEST(LoadPart, ABinaryTargetKeepsItsReading) {
+  const TemporaryDirectory dir;
+  std::string text = "x,y\n", spelled = "x,y\n";
+  for (int i = 0; i < 90; ++i) {
+    text += fmt::format("{},{}\n", i, i % 2 == 0 ? "yes" : "no");
+    spelled += fmt::format("{},{}\n", i, i % 2);
+  }
+  spelled += "NA,unclear\n";  // makes a target of levels, and is dropped
+  LoadRequest request = request_for(dir.file("a.csv", text), "y");
+  request.target = TargetKind::binary;
+  expect_parts(request);
+  request.options.paths = {dir.file("b.csv", spelled)};
+  request.options.missing = MissingPolicy::drop;
+  expect_parts(request);
+}
+
+TEST(LoadPart, CategoricalColumnsAreSparse) {
+  const TemporaryDirectory dir;
+  std::string text = "g,x,y\n";
+  for (int i = 0; i < 300; ++i) text += fmt::format("level {},{},{}\n", i % 40, i, i % 7);
+  const LoadRequest request = request_for(dir.file("a.csv", text), "y");
+  ASSERT_TRUE(std::holds_alternative<SparseMatrix>(datasets_on(1, request)[0].shard.matrix));
+  expect_parts(request);
+}
+
+TEST(LoadPart, Parquet) {
+  const TemporaryDirectory dir;
+  write_parquet(dir.path() + "/a.parquet", *table(0, 50, true), 7);
+  write_parquet(dir.path() + "/b.parquet", *table(50, 80, true), 100);
+  LoadRequest request = request_for(dir.path(), "y");
+  request.options.drop = {"t"};
+  request.options.missing = MissingPolicy::mean;
+  expect_parts(request);
+  request.options.missing = MissingPolicy::drop;
+  expect_parts(request);
+}
+
+TEST(LoadPart, LibsvmOfEitherBase) {
+  const TemporaryDirectory dir;
+  std::string one, zero = "1 0:2\n";
+  for (int i = 0; i < 200; ++i) {
+    one += fmt::format("{} {}:{} 90:1 # row\n\n", i % 2 == 0 ? 1 : -1, 1 + i % 50, i < 150 ? 1.5 * i : 0.1 * i);
+    zero += fmt::format("{} {}:3\n", i, 1 + i % 9);
+  }
+  LoadRequest request = request_for(dir.file("a.svm", one), "");
+  expect_parts(request);
+  request.target = TargetKind::binary;
+  expect_parts(request);
+  expect_parts(request_for(dir.file("b.svm", zero), ""));
+}
+
+TEST(LoadPart, PackedFiles) {
+  const TemporaryDirectory dir;
+  for (int f = 0; f < 5; ++f) {
+    const bool gzip = f % 2 == 0;
+    packed(fmt::format("{}/{}.csv.{}", dir.path(), f, gzip ? "gz" : "zst"),
+           gzip ? arrow::Compression::GZIP : arrow::Compression::ZSTD, mixed_csv(30 + 20 * f));
+  }
+  LoadRequest request = request_for(dir.path(), "y");
+  request.options.missing = MissingPolicy::mean;
+  expect_parts(request);
+}
+
+TEST(LoadPart, FilesThatChangedAreRefused) {
+  const TemporaryDirectory dir;
+  const auto after = [&](const std::string& name, const std::string& before, const std::string& now, bool binary) {
+    LoadRequest request = request_for(dir.file(name, before), name.ends_with("svm") ? "" : "y");
+    if (binary) request.target = TargetKind::binary;
+    const Encoding encoding = datasets_on(1, request)[0].encoding;
+    dir.file(name, now);
+    return error_of([&] { load_part(request, encoding, 0, 1); });
+  };
+  const std::string table = dir.path() + "/a.csv: ", lines = dir.path() + "/a.svm";
+  EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n", "x,y\n1,23\n", false), table, {"sizes", "changed after training"}));
+  EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n", "z,y\n1,2\n", false), table, {"'z'", "changed"}));
+  EXPECT_TRUE(says(after("a.csv", "x,y\na,2\n", "x,y\nb,2\n", false), table, {"level 'b'", "changed"}));
+  EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n2,3\n", "x,y\n1,2\n2,4\n", true), table, {"level '4'", "changed"}));
+  EXPECT_TRUE(says(after("a.svm", "1 2:1\n", "1 3:1\n", false), lines, {"index 3", "changed"}));
+  EXPECT_TRUE(says(after("a.svm", "1 2:1\n2 2:1\n", "1 2:1\n3 2:1\n", true), lines + ":2", {"label 3", "changed"}));
+}
+
+TEST(AppendRows, FloatAndDoubleBecomeDouble) {
+  const auto shard = [](auto one) {
+    using T = decltype(one);
+    Shard made;
+    made.matrix = DenseMatrix{1, 2, AlignedVector<T>{one, T{2}}};
+    made.targets = {3};
+    return made;
+  };
+  for (const bool wide_first : {false, true}) {
+    Shard into = wide_first ? shard(0.1) : shard(0.5f);
+    into.weights = {4};
+    append_rows(into, wide_first ? shard(0.5f) : shard(0.1));
+    const auto& matrix = std::get<DenseMatrix>(into.matrix);
+    EXPECT_EQ(matrix.rows, 2u);
+    EXPECT_EQ(std::get<AlignedVector<double>>(matrix.values),
+              wide_first ? (AlignedVector<double>{0.1, 2, 0.5, 2}) : (AlignedVector<double>{0.5, 2, 0.1, 2}));
+    EXPECT_EQ(into.targets, (AlignedVector<double>{3, 3}));
+    EXPECT_EQ(into.weights, (AlignedVector<double>{4, 1}));
+    EXPECT_TRUE(into.offsets.empty());
+  }
+}
+
+void expect_two_readers(LoadRequest request) {
+  const std::vector<Dataset> two = datasets_on(2, request);
+  request.readers = 2;
+  const std::vector<Dataset> four = datasets_on(4, request);
+  for (std::size_t r = 0; r < 4; ++r) {
+    SCOPED_TRACE(r);
+    EXPECT_EQ(four[r].summary.notes, two[0].summary.notes);
+    EXPECT_EQ(four[r].summary.rows_read, two[0].summary.rows_read);
+    ASSERT_EQ(four[r].encoding.features.size(), two[0].encoding.features.size());
+    EXPECT_EQ(four[r].encoding.fill, two[0].encoding.fill);
+    if (r < 2) {
+      expect_same(four[r].shard, two[r].shard);
+      expect_same(load_part(request, four[3].encoding, static_cast<int>(r), 2), two[r].shard);
+    } else {
+      EXPECT_EQ(four[r].shard.rows(), 0u);
+      EXPECT_EQ(four[r].shard.cols(), two[0].shard.cols());
+      EXPECT_EQ(four[r].shard.matrix.index(), two[0].shard.matrix.index());
+    }
+  }
+  Shard taken_over = four[3].shard;
+  append_rows(taken_over, two[1].shard);
+  expect_same(taken_over, two[1].shard);
+}
+
+TEST(Readers, TheOthersAgreeAndHaveNoRows) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("a.csv", mixed_csv(200)), "y");
+  request.options.missing = MissingPolicy::mean;
+  request.options.weight = "w";
+  expect_two_readers(request);
+  expect_two_readers(request_for(dir.file("a.svm", "1 1:2 4:0.1\n2 3:1\n1 2:5\n7 1:1\n"), ""));
+  write_parquet(dir.path() + "/a.parquet", *table(0, 50, false), 7);
+  request = request_for(dir.path() + "/a.parquet", "y");
+  request.options.drop = {"t"};
+  expect_two_readers(request);
+  packed(dir.path() + "/a.csv.gz", arrow::Compression::GZIP, "x,y\n1,2\n3,4\n");
+  expect_two_readers(request_for(dir.path() + "/a.csv.gz", "y"));
+}
+
+TEST(Readers, AnErrorIsThrownByAll) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("a.csv", "x,y\n1,2\n3,\n"), "y");
+  request.readers = 1;
+  EXPECT_TRUE(says(load_error(3, request), dir.path() + "/a.csv:3: column 'y' has a missing value", {}));
+}
+
+}  // namespace
+}  // namespace muster
