@@ -1,0 +1,137 @@
+"""--mode decentralized through the command, on threads, under mpirun and on a simulated cluster."""
+import json
+
+import numpy as np
+import pytest
+
+from command import needs_mpi, read_model, refused, run, write_csv
+from real_sets import ARGUMENTS, PENALTY, needs_real_sets, unpack
+
+NETWORK = ["--mode", "decentralized"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rng = np.random.default_rng(12)
+    x = rng.normal(size=(1203, 4)) * [1, 30, 0.1, 2] + [0, 5, 1, -3]
+    y = x @ [1, 0.1, 5, -1] + rng.normal(size=1203)
+    order = np.argsort(y)  # every node sees its own part of the targets
+    x, y = x[order], y[order]
+    path = tmp_path_factory.mktemp("data") / "t.csv"
+    return write_csv(path, {**{f"x{j}": x[:, j] for j in range(4)}, "y": y, "c": (y > np.median(y)).astype(int)})
+
+
+SQUARED = ["--target", "y", "--drop", "c", "--l2", "0.1"]
+LOGISTIC = ["--target", "c", "--drop", "y", "--loss", "logistic", "--l2", "0.1"]
+
+
+def trained(tmp_path, *arguments, name="m", **options):
+    run("train", *arguments, "-o", tmp_path / f"{name}.json", "--report", tmp_path / f"{name}-r.json", **options)
+    return (read_model(tmp_path / f"{name}.json"),
+            json.loads((tmp_path / f"{name}-r.json").read_text(encoding="utf-8")))
+
+
+def objective(report):
+    return report["certificate"]["objective"]
+
+
+@pytest.mark.parametrize("topology, workers, solver", [
+    ("ring", 5, "nids"), ("torus", 6, "nids"), ("symmetric-exponential", 8, "nids"), ("complete", 3, "nids"),
+    ("line", 4, "nids"), ("random-regular:3", 8, "nids"), ("one-peer-exponential", 8, "gradient-tracking"),
+    ("exponential", 8, "push-sum"), ("ring", 1, "nids"), ("ring", 2, "nids"),
+])
+@pytest.mark.parametrize("problem", [SQUARED, LOGISTIC], ids=["squared", "logistic"])
+def test_the_default_rule_of_each_graph_ends_where_mapreduce_ends(tmp_path, table, problem, topology, workers, solver):
+    _, best = trained(tmp_path, table, *problem, "--tolerance", "1e-10", name="best")
+    _, report = trained(tmp_path, table, *problem, *NETWORK, "--topology", topology, "-n", workers, "--transport", "sim",
+                        "--tolerance", "1e-9")
+    assert report["solver"] == solver and report["stop_reason"] == "converged"
+    assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+    assert len(report["network"]["consensus_distance"]) == workers
+
+
+@needs_real_sets
+@pytest.mark.parametrize("name", ["a9a", "spambase", "diamonds"])
+def test_nodes_that_see_one_class_end_at_mapreduce_s_objective(tmp_path, name):
+    data = [unpack(tmp_path, name, sort_by_label=True), *ARGUMENTS[name], *PENALTY]
+    _, best = trained(tmp_path, *data, "--tolerance", "1e-11", name="best")
+    _, report = trained(tmp_path, *data, *NETWORK, "-n", 8, "--transport", "sim", "--tolerance", "1e-9", timeout=600)
+    assert report["stop_reason"] == "converged" and report["solver"] == "nids"
+    assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+
+
+@needs_mpi
+def test_processes_and_threads_agree(tmp_path, table):
+    same = [table, *LOGISTIC, *NETWORK, "--reproducible"]
+    threads, _ = trained(tmp_path, *same, "-n", 3, name="threads")
+    simulated, _ = trained(tmp_path, *same, "-n", 3, "--transport", "sim", name="sim")
+    processes, _ = trained(tmp_path, *same, ranks=3, name="mpi")
+    assert threads.bits == simulated.bits == processes.bits
+
+
+def test_the_plain_rule_stalls_beside_the_optimum_and_says_so(tmp_path, table):
+    result = run("train", table, *LOGISTIC, *NETWORK, "--solver", "dgd", "-n", 4, "-o", tmp_path / "m.json", "--report",
+                 tmp_path / "r.json", code=None)
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert result.returncode == 3 and report["stop_reason"] == "stalled"
+    assert max(report["network"]["consensus_distance"]) > 1e-4
+
+
+def test_one_node_s_copy_can_be_saved(tmp_path, table):
+    arguments = [table, *SQUARED, *NETWORK, "--solver", "dgd", "-n", 4, "--max-rounds", "300"]
+    average, _ = trained(tmp_path, *arguments, name="average", code=3)
+    copies = [trained(tmp_path, *arguments, "--node", k, name=f"node{k}", code=3)[0] for k in range(4)]
+    assert np.mean([c.vector for c in copies], axis=0) == pytest.approx(average.vector, rel=1e-9)
+    assert copies[0].bits != copies[1].bits
+
+
+@pytest.mark.parametrize("options", [["--compress", "int8"], ["--compress", "float32"], ["--local-steps", "3"],
+                                     ["--chebyshev"], ["--solver", "gradient-tracking"]], ids=" ".join)
+def test_cheaper_rounds_still_meet_the_tolerance(tmp_path, table, options):
+    _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
+    _, report = trained(tmp_path, table, *LOGISTIC, *NETWORK, "-n", 5, "--tolerance", "1e-8", *options)
+    assert report["stop_reason"] == "converged"
+    assert objective(report) == pytest.approx(objective(best), rel=1e-7)
+
+
+def test_a_node_that_dies_is_dropped_or_taken_over(tmp_path, table):
+    _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.02\n", encoding="utf-8")
+    arguments = [table, *LOGISTIC, *NETWORK, "-n", 6, "--simulate", cluster, "--tolerance", "1e-9"]
+    _, without = trained(tmp_path, *arguments, name="without")
+    assert [lost["rank"] for lost in without["lost"]] == [2]
+    assert without["certificate"]["rows_read"] < without["certificate"]["rows_in_files"]
+    _, full = trained(tmp_path, *arguments, "--takeover", name="full")
+    assert full["lost"][0]["rows_taken_over_by"] in (1, 3)
+    assert objective(full) == pytest.approx(objective(best), rel=1e-8)
+
+
+def test_a_network_that_a_death_cuts_is_reported_with_its_parts(tmp_path, table):
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.02\n", encoding="utf-8")
+    arguments = [table, *LOGISTIC, *NETWORK, "--topology", "line", "-n", 6, "--simulate", cluster]
+    refused(run("train", *arguments, "-o", tmp_path / "m.json", code=None), "0-1", "3-5", code=4)
+    _, report = trained(tmp_path, *arguments, "--allow-parts")
+    assert sum(w["rows"] > 0 for w in report["workers"]) == 3
+
+
+def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):
+    graph = tmp_path / "graph.txt"
+    graph.write_text("0 1\n2 3\n", encoding="utf-8")
+    refused(run("train", table, *SQUARED, *NETWORK, "--topology", f"file:{graph}", "-n", 4, code=None), "0-1", "2-3")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([*NETWORK, "--topology", "exponential", "-n", "8", "--solver", "nids"], ["nids", "push-sum"]),
+    ([*NETWORK, "--topology", "wheel", "-n", "4"], ["wheel"]),
+    ([*NETWORK, "--topology", "hypercube", "-n", "6"], ["hypercube", "6"]),
+    ([*NETWORK, "--sync", "ssp:2"], ["ssp", "parameter-server"]),
+    ([*NETWORK, "--solver", "dave"], ["dave", "parameter-server"]),
+    ([*NETWORK, "--servers", "2"], ["--servers", "parameter-server"]),
+    ([*NETWORK, "--node", "9", "-n", "3"], ["--node"]),
+    (["--chebyshev"], ["--chebyshev", "decentralized"]),
+])
+def test_what_does_not_go_together_is_refused(tmp_path, table, arguments, words):
+    refused(run("train", table, *SQUARED, *arguments, "-o", tmp_path / "m.json", code=None), *words)
+    assert not (tmp_path / "m.json").exists()
