@@ -77,8 +77,8 @@ class RowObjective : public Objective {
   virtual Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
                               std::span<double> gradient) = 0;
 
-  // The largest second derivative of one row's loss along its own gradient, max_i |x_i|²·sup loss'': bounds the step of
-  // stochastic rules. Costs one pass.
+  // The largest second derivative of one row's loss along its own gradient, max_i (s_i n / S)·|x_i|²·sup loss'' over
+  // the n rows here: bounds the step of stochastic rules. Costs one pass.
   virtual double largest_row_curvature() = 0;
 };
 

@@ -13,6 +13,8 @@ namespace muster {
 // What a stream is for, so that two uses of one seed never share numbers.
 enum class RandomPurpose : std::uint32_t {
   start_vector = 1,
+  row_order = 2,
+  random_graph = 12,
   // the simulated cluster
   node_factor = 16,
   round_factor,

@@ -158,4 +158,40 @@ Work LinearObjective::curvature_product(std::span<const double> v, std::span<dou
   return work_of_reading(rows_.shard_, 6);
 }
 
+BatchModel LinearObjective::batch_model() const {
+  const RowFunction function = loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic;
+  return {function, scaling_.centre, scaling_.scale, intercept_};
+}
+
+std::size_t LinearObjective::deal(std::size_t rows, std::uint64_t seed) {
+  if (std::holds_alternative<SparseMatrix>(shard().matrix) && !intercept_) {
+    for (const double centre : scaling_.centre) MUSTER_CHECK(centre == 0, "sparse rows are centred by the intercept");
+  }
+  return batches_.deal(shard(), intercept_, rows, seed);
+}
+
+std::span<const std::uint32_t> LinearObjective::keys(std::size_t batch) {
+  return batches_.keys(batch);
+}
+double LinearObjective::batch_weight(std::size_t batch) {
+  return batches_.weight(shard(), batch);
+}
+
+Work LinearObjective::batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+                                     std::span<double> gradient) {
+  return batches_.gradient(shard(), kernel_table(rows_.instruction_set_), batch_model(), batch, w, value, residual,
+                           gradient);
+}
+
+double LinearObjective::largest_row_curvature() {
+  return muster::largest_row_curvature(shard(), batch_model());
+}
+
+std::vector<double> LinearObjective::implicit_centre() const {
+  if (std::holds_alternative<DenseMatrix>(shard().matrix)) return {};
+  std::vector<double> k = unscale(scaling_.centre, scaling_.scale);
+  if (intercept_) k.push_back(0);
+  return k;
+}
+
 }  // namespace muster

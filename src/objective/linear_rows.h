@@ -16,6 +16,7 @@
 #include "kernels/instruction_set.h"
 #include "muster/objective.h"
 #include "muster/options.h"
+#include "objective/linear_batches.h"
 
 namespace muster {
 
@@ -67,7 +68,10 @@ class LinearRows {
 // Tallies, logistic only: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0),
 // Σ s_i p_i(1 − p_i)].
 // Each row is read from memory once per call.
-class LinearObjective final : public Objective {
+//
+// As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
+// (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
+class LinearObjective final : public RowObjective {
  public:
   // rows must outlive it; where its shard gains rows between two calls, the objective has them too.
   LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
@@ -80,11 +84,29 @@ class LinearObjective final : public Objective {
                           std::span<double> tallies) override;
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
 
+  std::size_t deal(std::size_t rows, std::uint64_t seed) override;
+  std::span<const std::uint32_t> keys(std::size_t batch) override;
+  double batch_weight(std::size_t batch) override;
+  Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+                      std::span<double> gradient) override;
+  double largest_row_curvature() override;
+  // What batches leave to the caller: centre_j / scale_j by parameter (0 for the intercept); empty where the rows are
+  // dense and nothing is left.
+  std::vector<double> implicit_centre() const;
+
+  const Shard& shard() const { return rows_.shard(); }
+  Loss loss() const { return loss_; }
+  const Scaling& scaling() const { return scaling_; }
+  bool has_intercept() const { return intercept_; }
+
  private:
+  BatchModel batch_model() const;
+
   LinearRows& rows_;
   Loss loss_;
   Scaling scaling_;
   bool intercept_;
+  LinearBatches batches_;
 };
 
 }  // namespace muster
