@@ -2,10 +2,8 @@
 // simulated cluster, of the star (every worker sends its gradient to one server and gets w back) and of the ring
 // (every node exchanges w with its two neighbours), beside the α-β arithmetic of the same:
 //
-//     star   c + 2α + (n+1)bβ     the server's interface carries n models out and, a round trip later, n gradients in:
-//     both at
-//                              once, since whoever has its model first also answers first
-//     ring   c +  α + 2bβ         every interface carries two models out and, at the same time, two in
+//     star   c + 2α + (n+1)bβ    (n models go out while n gradients come in: who is answered first, answers first)
+//     ring   c +  α + 2bβ        (two models go out while two come in)
 //
 //     c: computing a gradient, n: workers, b: bytes of a message, α: latency, 1/β: bandwidth.
 //
