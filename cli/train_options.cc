@@ -123,6 +123,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       "--solver",
       {{"auto", SolverChoice::automatic},
        {"gd", SolverChoice::gd},
+       {"nesterov", SolverChoice::nesterov},
        {"lbfgs", SolverChoice::lbfgs},
        {"exact", SolverChoice::exact},
        {"dave", SolverChoice::dave},
@@ -137,7 +138,8 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       run.solver,
       "mapreduce: exact (squared loss by one pass and one solve), lbfgs (limited-memory BFGS), gd (gradient descent "
       "with "
-      "step 1/L) [auto: exact for the squared loss where cheaper, else lbfgs]; parameter-server: dave (exact whatever "
+      "step 1/L), nesterov (accelerated; the one for --l1) [auto: exact for the squared loss where cheaper, else "
+      "lbfgs]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
       "hogwild (threads share one model without locks) [auto: dave]; decentralized: nids (exact, symmetric graphs), "
       "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased), pairwise "

@@ -22,6 +22,7 @@ enum class SolverChoice {
   automatic,
   // MapReduce
   gd,
+  nesterov,
   lbfgs,
   exact,
   // parameter server

@@ -23,8 +23,9 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 12> kSolvers{{
+constexpr std::array<SolverEntry, 13> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
+    {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
     {SolverChoice::exact, "exact", Mode::mapreduce},
     {SolverChoice::sgd, "sgd", Mode::parameter_server},
@@ -59,7 +60,8 @@ void check_mapreduce(const TrainOptions& options) {
           "--mode mapreduce is bulk synchronous: drop --sync, or choose --mode parameter-server");
   require(run.compression.kind == MessageCompression::Kind::none,
           "--compress goes with --mode parameter-server or --mode decentralized");
-  require(options.problem.l1 == 0, "--l1 goes with --mode parameter-server or --mode decentralized");
+  require(options.problem.l1 == 0 || run.solver == SolverChoice::nesterov || run.solver == SolverChoice::automatic,
+          "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
 }
 
 void check_server(const RunOptions& run) {

@@ -19,6 +19,11 @@ namespace muster {
 namespace {
 
 void note_columns(const FitContext& context, Trained& trained) {
+  if (context.problem().l1 > 0) {
+    const auto zeros = std::count(trained.model.w.begin(), trained.model.w.end(), 0.0);
+    trained.notes.push_back(fmt::format("{} of {} coefficients are not zero",
+                                        static_cast<std::ptrdiff_t>(context.columns()) - zeros, context.columns()));
+  }
   std::vector<std::string> constant;
   for (std::size_t j = 0; j < context.columns(); ++j)
     if (context.agreed.scaling.scale[j] == 0) constant.push_back(fmt::format("'{}'", context.name_of(j)));

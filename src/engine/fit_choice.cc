@@ -22,6 +22,7 @@ constexpr double kExpectedPasses = 500;
 Choice choose_batch_solver(const FitContext& context) {
   const std::size_t columns = context.columns();
   const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
+  if (context.problem().l1 > 0) return {SolverChoice::nesterov, "nesterov, because an l1 penalty has no gradient at 0"};
   if (context.problem().loss == Loss::logistic)
     return {SolverChoice::lbfgs, "lbfgs, because a logistic loss is not solved in one pass"};
   if (columns > kColumnsOfExact)

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "engine/check_options.h"
 #include "engine/fit_problem.h"
 #include "solver/gd.h"
 #include "solver/lbfgs.h"
+#include "solver/nesterov.h"
 
 namespace muster {
 namespace {
@@ -21,7 +23,7 @@ class IterativeTrainer {
 
   Trained run() {
     Trained trained;
-    trained.solver = solver_ == SolverChoice::lbfgs ? "lbfgs" : "gd";
+    trained.solver = name(solver_);
     const std::optional<std::size_t> column = problem_.separating_column();
     std::vector<double> v = problem_.best_constant(map_reduce_);
     if (column) {
@@ -72,9 +74,13 @@ class IterativeTrainer {
     const std::int64_t max_rounds = context_.request.options.stop.max_rounds;
     if (solver_ == SolverChoice::lbfgs)
       return minimise_lbfgs(map_reduce_, std::move(start), {.max_rounds = max_rounds, .first_round = first_round});
-    return minimise_gd(
-        map_reduce_, std::move(start),
-        {.max_rounds = max_rounds, .seed = context_.request.options.run.seed, .first_round = first_round});
+    const std::uint64_t seed = context_.request.options.run.seed;
+    if (solver_ == SolverChoice::nesterov)
+      return minimise_nesterov(
+          map_reduce_, std::move(start),
+          {.l1 = problem_.coordinates().l1(), .max_rounds = max_rounds, .seed = seed, .first_round = first_round});
+    return minimise_gd(map_reduce_, std::move(start),
+                       {.max_rounds = max_rounds, .seed = seed, .first_round = first_round});
   }
 
   Problem::Verdict judge(const RoundState& state) {

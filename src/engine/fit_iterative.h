@@ -6,7 +6,7 @@
 
 namespace muster {
 
-// Collective. solver: gd or lbfgs. Throws InputError when a logistic target has one level only.
+// Collective. solver: gd, nesterov or lbfgs. Throws InputError when a logistic target has one level only.
 Trained fit_iterative(FitContext& context, SolverChoice solver);
 
 // Says in trained that an unpenalised logistic loss falls for ever along the column.

@@ -140,7 +140,7 @@ def test_a_server_that_dies_is_replaced_where_its_range_has_a_replica(tmp_path, 
     ([*SERVER, "--solver", "hogwild", "--transport", "sim"], ["hogwild", "--transport"]),
     (["--sync", "async"], ["--sync", "parameter-server"]),
     (["--servers", "2"], ["--servers", "parameter-server"]),
-    (["--l1", "0.1"], ["--l1", "--mode"]),
+    (["--l1", "0.1", "--solver", "lbfgs"], ["--l1", "nesterov"]),
     (["--compress", "int8"], ["--compress", "--mode"]),
 ])
 def test_what_does_not_go_together_is_refused(tmp_path, table, arguments, words):

@@ -79,3 +79,14 @@ def test_logistic(tmp_path, split, name):
     assert on_test["log_loss"] == pytest.approx(expected["te_ll"], rel=1e-3)
     assert on_test["accuracy"] == pytest.approx(expected["te_acc"], abs=2e-3)
     assert on_test["auc"] == pytest.approx(expected["te_auc"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["skl_diabetes", "diamonds", "powerplant", "uci_housing"])
+def test_lasso(tmp_path, split, name):
+    train_csv, test_csv, _ = split(name)
+    fitted = train(tmp_path, train_csv, "--target", "y", "-n", 2, "--l1", repr(REFERENCE[name]["lasso_alpha"]), "--standardize",
+                   "--tolerance", "1e-9")
+    # The figures are scikit-learn's, at its own tolerance of 1e-4.
+    assert fitted.text["certificate"]["objective"] <= REFERENCE[name]["lasso_obj"] * (1 + 1e-9)
+    assert fitted.text["certificate"]["objective"] == pytest.approx(REFERENCE[name]["lasso_obj"], rel=1e-5)
+    assert evaluate(tmp_path / "model.json", test_csv)["r2"] == pytest.approx(REFERENCE[name]["lasso_te"][1], abs=2e-4)
