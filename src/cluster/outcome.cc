@@ -67,6 +67,23 @@ Verdict judge(const std::vector<std::optional<Outcome>>& outcomes, const std::fu
   return shared;
 }
 
+bool is_loss(Ending ending) {
+  return ending == Ending::failed || ending == Ending::silent;
+}
+
+bool whole_without_losses(const std::vector<std::optional<Outcome>>& outcomes) {
+  bool anybody_returned = false;
+  for (const std::optional<Outcome>& outcome : outcomes) {
+    if (!outcome) return false;
+    if (outcome->ending == Ending::ok) {
+      anybody_returned = true;
+    } else if (!is_loss(outcome->ending)) {
+      return false;
+    }
+  }
+  return anybody_returned;
+}
+
 void raise(const Verdict& verdict) {
   switch (verdict.ending) {
     case Ending::ok:

@@ -39,6 +39,11 @@ struct Verdict {
 };
 Verdict judge(const std::vector<std::optional<Outcome>>& outcomes, const std::function<std::string(int)>& host);
 
+// EndpointOptions::tolerate_losses: such an end alone does not end the run.
+bool is_loss(Ending ending);
+// Whether the run came to its end without those that were lost: the others, at least one, have all returned.
+bool whole_without_losses(const std::vector<std::optional<Outcome>>& outcomes);
+
 // Throws what the verdict says; returns where it says ok.
 void raise(const Verdict& verdict);
 

@@ -60,6 +60,7 @@ class SimulatedRun {
       report_.died.push_back(rank);
       return;
     }
+    if (outcome.ending == Ending::ok) returned_.push_back(rank);
     note_lost(station);
     if (!outcomes_[index]) outcomes_[index] = outcome;
     endpoint.leave(outcome);
@@ -75,6 +76,7 @@ class SimulatedRun {
   // A node that died is the cause of a failure, and no failure by itself.
   Verdict judge_all() {
     std::sort(report_.died.begin(), report_.died.end());
+    if (options_.tolerate_losses && whole_without_losses(own_outcomes())) return {};
     std::vector<std::optional<Outcome>> survivors = outcomes_;
     for (const int r : report_.died) survivors[static_cast<std::size_t>(r)].reset();
     const auto host = [this](int rank) { return simulation_.host(rank); };
@@ -82,10 +84,20 @@ class SimulatedRun {
     return verdict.ending == Ending::ok ? verdict : judge(outcomes_, host);
   }
 
+  // To judge losses: a node that died is one whether or not somebody noticed, and a rank that returned is none, though
+  // those on the other side of a cut may have lost it.
+  std::vector<std::optional<Outcome>> own_outcomes() const {
+    std::vector<std::optional<Outcome>> outcomes = outcomes_;
+    for (const int r : report_.died) outcomes[static_cast<std::size_t>(r)] = Outcome{Ending::silent, r, {}, 0};
+    for (const int r : returned_) outcomes[static_cast<std::size_t>(r)] = Outcome{Ending::ok, r, {}, 0};
+    return outcomes;
+  }
+
   Simulation simulation_;
   const EndpointOptions& options_;
   const std::function<void(Endpoint&)>& rank_main_;
   std::vector<std::optional<Outcome>> outcomes_;
+  std::vector<int> returned_;
   SimReport report_;
   std::vector<BlockedRank> stall_;  // in which a deadline passed that a rank did not handle
   Time stalled_at_ = 0;

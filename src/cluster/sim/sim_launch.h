@@ -27,8 +27,9 @@ struct SimReport {
 // else.
 //
 // Failure: as run_threads, in virtual time. A node that dies as described is no failure of the run where every other
-// rank returns. Besides: Deadlock, when all ranks are blocked, nothing is under way and no deadline can change it; also
-// in place of a Timeout that a rank did not handle, if everybody was blocked when it came.
+// rank returns or, with options.tolerate_losses, is lost in another way. Besides: Deadlock, when all ranks are blocked,
+// nothing is under way and no deadline can change it; also in place of a Timeout that a rank did not handle, if
+// everybody was blocked when it came.
 //
 // A rank's main must not wait for another rank by any other means than its endpoint. Threads: the caller's alone.
 SimReport run_simulated(int n, const ClusterModel& model, const EndpointOptions& options,

@@ -79,7 +79,8 @@ void Simulation::loop() {
       handle_next_event();
       continue;
     }
-    stalled_ = queue.empty() && everybody_is_blocked();
+    // A rank whose alarm is due has been told something that may change all: that a peer has ended.
+    stalled_ = queue.empty() && everybody_is_blocked() && !(has_alarm && alarms_.top_time() <= now_);
     if (stalled_) {
       last_stall_ = blocked_ranks();
       if (hopeless()) throw Deadlock(now_, last_stall_);

@@ -46,9 +46,10 @@ struct Run {
     std::optional<Outcome>& place = outcomes[static_cast<std::size_t>(rank)];
     if (place && place->ending == Ending::silent) return;
     place = outcome;
-    if (outcome.ending != Ending::ok) hasten(kGrace);
+    if (outcome.ending != Ending::ok && !tolerated(outcome.ending)) hasten(kGrace);
     changed.notify_all();
   }
+  bool tolerated(Ending ending) const { return options.tolerate_losses && is_loss(ending); }
   // mutex held
   void hasten(std::chrono::milliseconds grace) {
     const auto at = steady_clock::now() + grace;
@@ -59,7 +60,7 @@ struct Run {
     for (int r = 0; r < hub->size(); ++r) {
       if (!station.lost(r)) continue;
       outcomes[static_cast<std::size_t>(r)] = station.ended(r);
-      hasten(kGraceAfterSilence);
+      if (!tolerated(Ending::silent)) hasten(kGraceAfterSilence);
     }
     changed.notify_all();
   }
@@ -86,9 +87,13 @@ void run_thread(const std::shared_ptr<Run>& run, int rank) {
     run->ended(rank, outcome);
     run->note_silent(station);
     endpoint.leave(outcome);
+    // The others go on, for long perhaps: a rank that is out does not watch over them.
+    const auto is_out = [&] {
+      return run->tolerated(outcome.ending) || (run->tolerated(Ending::silent) && station.given_up());
+    };
     try {
-      while (!station.all_done(Deadline::never().at)) run->note_silent(station);
-      run->note_silent(station);
+      while (!is_out() && !station.all_done(Deadline::never().at)) run->note_silent(station);
+      if (!is_out()) run->note_silent(station);
     } catch (const ClusterError&) {  // given up: the verdict has fallen
     }
   }
@@ -111,7 +116,8 @@ void run_threads(int n, const EndpointOptions& options, const std::function<void
       break;
     }
   }
-  const Verdict verdict = judge(run->outcomes, [&](int) { return run->hub->host(); });
+  const bool tolerated = options.tolerate_losses && whole_without_losses(run->outcomes);
+  const Verdict verdict = tolerated ? Verdict{} : judge(run->outcomes, [&](int) { return run->hub->host(); });
   const bool everybody_is_back = std::find(run->back.begin(), run->back.end(), false) == run->back.end();
   const std::vector<bool> back = run->back;
   lock.unlock();

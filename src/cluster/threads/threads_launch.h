@@ -16,7 +16,10 @@ namespace muster {
 //    naming that rank, its host and the cause is thrown.
 //  - A rank that other ranks wait for and that does not call into its endpoint for options.silence_seconds is lost:
 //    its waiters get PeerLost, and PeerLost naming it is thrown here.
-// A thread can not be ended from outside. Where one has not come back, this function still throws and leaves that
+//  - With options.tolerate_losses, ranks that throw or are lost so, alone, end nothing: their peers get PeerLost as
+//    always, and where all of these return, so does this function, whenever that is. InputError, Cancelled and PeerLost
+//    that leave a rank's main are not tolerated.
+// A thread can not be ended from outside. Where one has not come back, this function still ends and leaves that
 // thread running, detached, on its own copy of rank_main; what rank_main refers to must then outlive it, so the caller
 // is expected to exit the process (without unwinding what the thread may use).
 void run_threads(int n, const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main);
