@@ -42,8 +42,8 @@ struct MapReduceOptions {
   const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
   double max_seconds =
       std::numeric_limits<double>::infinity();  // since the trainer was made, by the clock of the lowest rank
-  std::function<Problem::Verdict(const RoundState&)> judge;             // the stopping criterion; may be empty
-  std::function<void(const RoundReport&, const RoundState&)> on_round;  // on every rank; observes; may be empty
+  std::function<Problem::Verdict(const RoundState&)> judge = {};             // the stopping criterion; may be empty
+  std::function<void(const RoundReport&, const RoundState&)> on_round = {};  // on every rank; observes; may be empty
 };
 
 // The element of least norm of ∂F(w): g_j + q_j sign(w_j), or where w_j = 0, g_j moved towards 0 by at most q_j.
