@@ -10,6 +10,7 @@
 //
 // "small" counts seconds per push, at the worker, 64 under way; the server applies and acknowledges each.
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -190,6 +191,8 @@ void print(const std::vector<Measurement>& ours, const std::vector<Measurement>&
 }  // namespace
 
 int main(int argc, char** argv) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as the command does
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   if (launched_by_mpi()) {
     run_mpi({}, [&](Endpoint& e) {
       for (const Measurement& m : measure(e, argc > 1 ? argv[1] : "MPI")) {
