@@ -25,6 +25,7 @@ struct ParameterServerOptions {
   // A restart point for a server's range whose servers are all lost (the last checkpoint, in the session's
   // coordinates), called on the server that takes the range; nullopt or empty: none, the run ends by name.
   std::function<std::optional<std::vector<double>>()> restore;
+  double step = 0;  // sgd by full shards: α; 0: from L and the staleness observed
 };
 
 struct ParameterServerResult {

@@ -20,7 +20,9 @@ class Writer {
   template <class T>
   void put_all(std::span<const T> values) {
     const auto bytes = std::as_bytes(values);
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes_.data() + before, bytes.data(), bytes.size());
   }
   std::vector<std::byte>& bytes() { return bytes_; }
   Buffer finish() const { return Buffer::copy_of(std::span<const std::byte>(bytes_)); }
@@ -164,7 +166,7 @@ Buffer encode(const Request& request, const Codec& codec, std::span<double> lost
     write_keys(out, request.pushed_keys, cache);
     write_keys(out, request.wanted_keys, cache);
   }
-  if (request.kind != Request::Kind::pull) codec.encode(request.values, lost, out.bytes());
+  if (request.kind == Request::Kind::push_pull) codec.encode(request.values, lost, out.bytes());
   return out.finish();
 }
 
@@ -189,7 +191,7 @@ Request decode_request(const Buffer& payload, const Codec& codec, KeyListCache& 
     request.pushed_keys = read_keys(in, cache, range_size);
     request.wanted_keys = read_keys(in, cache, range_size);
   }
-  if (request.kind != Request::Kind::pull) {
+  if (request.kind == Request::Kind::push_pull) {
     request.values.resize(request.dense ? range_size : request.pushed_keys.size());
     in.get_coded(codec, request.values);
   }
