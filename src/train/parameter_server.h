@@ -25,7 +25,13 @@ struct ParameterServerOptions {
   // A restart point for a server's range whose servers are all lost (the last checkpoint, in the session's
   // coordinates), called on the server that takes the range; nullopt or empty: none, the run ends by name.
   std::function<std::optional<std::vector<double>>()> restore;
-  double step = 0;  // sgd by full shards: α; 0: from L and the staleness observed
+  double step = 0;  // sgd: α; 0: from the curvature and the staleness observed
+  // What the objective's batches leave of the centring to the servers (LinearObjective::implicit_centre()): length
+  // dimension(), or empty: nothing. That of the lowest rank counts.
+  std::vector<double> implicit_centre;
+  // sgd with adagrad, ftrl: the size of a coefficient that matters, in the session's coordinates. 1 suits logistic
+  // loss; for the squared loss the targets' standard deviation.
+  double radius = 1;
 };
 
 struct ParameterServerResult {

@@ -14,6 +14,8 @@
 
 namespace muster {
 
+struct RowFacts;  // sgd_facts.h
+
 struct KeyRange {
   std::size_t begin = 0, end = 0;
   std::size_t size() const { return end - begin; }
@@ -21,12 +23,13 @@ struct KeyRange {
 
 // Agreed by all before pushes flow, and again after a loss. Workers are known by their place among the living.
 struct RunFacts {
-  std::vector<double> weights;   // S_k, by worker
-  double weight = 0;             // S
-  double lipschitz = 0;          // of ∇F, penalty p included: as gd estimates it, inflated
-  double largest_lipschitz = 0;  // the largest L_k of a worker's own average f_k / S_k, penalty left out
-  std::vector<double> penalty;   // p
-  std::vector<double> l1;        // q; always as long as p here
+  std::vector<double> weights;           // S_k, by worker
+  double weight = 0;                     // S
+  double lipschitz = 0;                  // of ∇F, penalty p included: as gd estimates it, inflated
+  double largest_lipschitz = 0;          // the largest L_k of a worker's own average f_k / S_k, penalty left out
+  std::vector<double> penalty;           // p
+  std::vector<double> l1;                // q; always as long as p here
+  std::shared_ptr<const RowFacts> rows;  // null where pushes are of full shards
   std::size_t workers() const { return weights.size(); }
 };
 

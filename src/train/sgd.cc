@@ -1,0 +1,196 @@
+#include "train/sgd.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "train/mapreduce.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kTouchesBetweenSettling = 16;  // of each key
+
+double soft_threshold(double value, double by) {
+  return std::copysign(std::max(std::abs(value) - by, 0.0), value);
+}
+
+}  // namespace
+
+std::int64_t RecentStaleness::see(std::int64_t staleness) {
+  current_ = std::max(current_, staleness);
+  largest_ = std::max(largest_, staleness);
+  if (++seen_ >= window_) {
+    largest_ = current_;
+    current_ = 0;
+    seen_ = 0;
+  }
+  return largest_;
+}
+
+SgdServer::SgdServer(const RunFacts& facts, std::shared_ptr<const RowFacts> rows, KeyRange range,
+                     std::vector<std::vector<double>> columns, const SgdOptions& options)
+    : options_(options),
+      weight_(facts.weight),
+      lipschitz_(facts.lipschitz),
+      smoothness_(std::max(rows->smoothness, facts.lipschitz)),
+      epoch_pushes_(rows->epoch_pushes),
+      expected_staleness_(static_cast<double>(facts.workers()) - 1),
+      recent_(static_cast<std::int64_t>(facts.workers()) - 1, rows->epoch_pushes) {
+  if (!(smoothness_ > 0)) smoothness_ = 1;
+  const bool restored = columns.size() > 1;
+  for (std::size_t i = 0; i < range.size(); ++i) {
+    const std::size_t j = range.begin + i;
+    Key key{.q = columns[0][i], .centre = rows->centre[j], .penalty = facts.penalty[j], .l1 = facts.l1[j], .rarity = 0};
+    if (rows->touched[j] > 0) key.rarity = 1 / rows->touched[j];
+    if (restored) {
+      key.squares = columns[1][i];
+      epochs_ = columns[2][i];
+    }
+    if (options_.adagrad) key.rate = 1 / (1 + std::sqrt(key.squares) / (2 * smoothness_ * options_.radius));
+    keys_.push_back(key);
+  }
+  settle();
+}
+
+double SgdServer::step_for(std::int64_t staleness) {
+  const auto safe = [&](double late) { return 1 / (2 * (smoothness_ + lipschitz_ * late)); };
+  const auto late = static_cast<double>(staleness), recent = static_cast<double>(recent_.see(staleness));
+  double step = options_.step > 0 ? options_.step : safe(recent);
+  if (options_.staleness_damping) {
+    const double damping = (1 + expected_staleness_) / (1 + late);
+    step = options_.step > 0 ? std::min(options_.step, options_.step * damping)
+                             : std::min(safe(late), safe(expected_staleness_) * damping);
+  }
+  return options_.decay ? step / (1 + epochs_) : step;
+}
+
+void SgdServer::update(Key& key, double g, double residual, double step, double drift_after) {
+  base_sum_ -= key.centre * (key.q - key.rate * key.centre * key.seen);
+  drift_sum_ -= key.rate * key.centre * key.centre;
+  double v = value(key);
+  const double gradient = g - key.centre * residual;
+  key.window += g;
+  if (options_.adagrad) {
+    key.squares += gradient * gradient;
+    key.rate = 1 / (1 + std::sqrt(key.squares) / (2 * smoothness_ * options_.radius));
+  }
+  const double own = step * key.rate, penalised = own * key.rarity;
+  v -= own * gradient;
+  key.q = soft_threshold(v, penalised * key.l1) / (1 + penalised * key.penalty);
+  key.seen = drift_after;
+  base_sum_ += key.centre * (key.q - key.rate * key.centre * key.seen);
+  drift_sum_ += key.rate * key.centre * key.centre;
+}
+
+Work SgdServer::apply(const Push& push) {
+  const double step = step_for(push.staleness), drift_after = drift_ + step * push.residual;
+  const std::size_t count = push.dense ? keys_.size() : push.keys.size();
+  MUSTER_CHECK(push.values.size() == count, "a value for each key");
+  for (std::size_t i = 0; i < count; ++i) {
+    update(keys_[push.dense ? i : push.keys[i]], push.values[i], push.residual, step, drift_after);
+  }
+  drift_ = drift_after;
+  epochs_ += push.rows_weight / weight_;
+  touched_ += count;
+  end_of_push(push.residual);
+  const auto n = static_cast<double>(count);
+  return {.bytes = 2 * sizeof(Key) * n, .flops = 30 * n};
+}
+
+void SgdServer::end_of_push(double residual) {
+  // Sums kept by adding and taking away forget digits: now and then they are made anew, at the cost of a few touches.
+  if (touched_ >= kTouchesBetweenSettling * keys_.size()) settle();
+  window_residual_ += residual;
+  if (++in_window_ < epoch_pushes_) return;
+  for (Key& key : keys_) {
+    key.gradient = (key.window - key.centre * window_residual_) / in_window_ + key.penalty * value(key);
+    key.window = 0;
+  }
+  window_residual_ = in_window_ = 0;
+  known_ = true;
+}
+
+void SgdServer::settle() {
+  base_sum_ = drift_sum_ = 0;
+  for (Key& key : keys_) {
+    key.q = value(key);
+    key.seen = 0;
+    base_sum_ += key.centre * key.q;
+    drift_sum_ += key.rate * key.centre * key.centre;
+  }
+  drift_ = 0;
+  touched_ = 0;
+}
+
+void SgdServer::read(std::span<double> values) const {
+  for (std::size_t j = 0; j < keys_.size(); ++j) values[j] = value(keys_[j]);
+}
+
+void SgdServer::read(std::span<const std::uint32_t> keys, std::span<double> values) const {
+  for (std::size_t i = 0; i < keys.size(); ++i) values[i] = value(keys_[keys[i]]);
+}
+
+RangeEstimate SgdServer::estimate(std::span<const double> scale) const {
+  RangeEstimate result{.known = known_};
+  for (std::size_t j = 0; j < keys_.size(); ++j) {
+    const Key& key = keys_[j];
+    const double v = value(key);
+    const double least = minimum_norm_subgradient({&v, 1}, {&key.gradient, 1}, {&key.l1, 1})[0];
+    result.square += scale[j] * least * scale[j] * least;
+    result.plain += least * least;
+    result.penalty += 0.5 * key.penalty * v * v + key.l1 * std::abs(v);
+  }
+  return result;
+}
+
+std::vector<std::vector<double>> SgdServer::columns() const {
+  std::vector<std::vector<double>> columns(3, std::vector<double>(keys_.size(), epochs_));
+  read(columns[0]);
+  for (std::size_t j = 0; j < keys_.size(); ++j) columns[1][j] = keys_[j].squares;
+  return columns;
+}
+
+BatchWorker::BatchWorker(RowObjective& objective, const RunFacts& facts, std::shared_ptr<const RowFacts> rows,
+                         std::size_t place, std::uint64_t seed)
+    : objective_(objective),
+      rows_(std::move(rows)),
+      factor_(static_cast<double>(facts.workers()) * static_cast<double>(rows_->own_batches) / facts.weight),
+      place_(static_cast<std::uint32_t>(place)),
+      seed_(seed),
+      order_(rows_->own_batches) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  next_ = order_.size();
+}
+
+void BatchWorker::choose() {
+  if (order_.empty()) return;
+  if (next_ == order_.size()) next_ = 0;
+  const RandomStream random(seed_, place_, RandomPurpose::row_order);
+  const auto left = static_cast<double>(order_.size() - next_);
+  std::swap(order_[next_], order_[next_ + static_cast<std::size_t>(random.uniform(drawn_++) * left)]);
+  batch_ = order_[next_++];
+}
+
+std::span<const std::uint32_t> BatchWorker::next_keys() {
+  choose();
+  if (order_.empty()) return {};
+  return objective_.keys(batch_);
+}
+
+void BatchWorker::step(std::span<const double> pulled, double extra, WorkerStep& out) {
+  if (dense()) choose();
+  out = WorkerStep{};
+  out.values.assign(pulled.size(), 0.0);
+  if (order_.empty()) return;
+  at_.assign(pulled.begin(), pulled.end());
+  at_.back() -= extra;
+  out.work = objective_.batch_gradient(batch_, at_, out.value, out.residual, out.values);
+  out.rows_weight = objective_.batch_weight(batch_);
+  for (double& value : out.values) value *= factor_;
+  out.residual *= factor_;
+}
+
+}  // namespace muster
