@@ -76,6 +76,7 @@ void FtrlServer::end_of_push(double residual) {
   }
   window_residual_ = in_window_ = 0;
   known_ = true;
+  estimate_.reset();
 }
 
 void FtrlServer::read(std::span<double> values) const {
@@ -87,7 +88,10 @@ void FtrlServer::read(std::span<const std::uint32_t> keys, std::span<double> val
 }
 
 RangeEstimate FtrlServer::estimate(std::span<const double> scale) const {
+  // Of numbers that change once a window: made once a window, since it costs as much as the range is long.
+  if (estimate_) return *estimate_;
   RangeEstimate result{.known = known_};
+  if (!known_) return result;
   std::vector<double> w(keys_.size());
   read(w);
   for (std::size_t j = 0; j < keys_.size(); ++j) {
@@ -97,6 +101,7 @@ RangeEstimate FtrlServer::estimate(std::span<const double> scale) const {
     result.plain += least * least;
     result.penalty += 0.5 * key.penalty * w[j] * w[j] + key.l1 * std::abs(w[j]);
   }
+  estimate_ = result;
   return result;
 }
 

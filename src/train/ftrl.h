@@ -19,6 +19,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -63,6 +64,7 @@ class FtrlServer final : public ServerRule {
   double centre_sum_ = 0;  // Σ k w
   double window_residual_ = 0, in_window_ = 0;
   bool known_ = false;
+  mutable std::optional<RangeEstimate> estimate_;  // of the last whole window
 };
 
 }  // namespace muster

@@ -12,6 +12,7 @@ constexpr std::size_t kStalenessBins = 256;
 // Rounds in which the gradient has not halved, after which the exact check looks whether there is progress at all: at
 // least so many, and a third of the rounds so far, so that a slow run is checked ever more rarely.
 constexpr std::int64_t kPatienceRounds = 300;
+constexpr double kPatienceEpochs = 10;  // where a round is a few rows
 
 }  // namespace
 
@@ -32,6 +33,7 @@ void ServerCoordinator::begin_phase(double strictness) {
   met_ = stuck_ = false;
   least_square_ = std::numeric_limits<double>::infinity();
   least_round_ = rounds_;
+  least_epochs_ = epochs_;
 }
 
 void ServerCoordinator::hear(std::size_t worker, const WorkerNews& news) {
@@ -85,8 +87,10 @@ void ServerCoordinator::end_round(Time now) {
   if (square <= 0.25 * least_square_) {
     least_square_ = square;
     least_round_ = rounds_;
+    least_epochs_ = epochs_;
   }
-  stuck_ = rounds_ - least_round_ >= std::max(kPatienceRounds, rounds_ / 3);
+  stuck_ = rounds_ - least_round_ >= std::max(kPatienceRounds, rounds_ / 3) &&
+           epochs_ - least_epochs_ >= kPatienceEpochs;
 }
 
 void ServerCoordinator::keep(const RoundReport& report) {

@@ -61,6 +61,7 @@ class ServerCoordinator {
   bool met_ = false, cancelled_ = false, diverged_ = false, stuck_ = false;
   double least_square_ = 0;
   std::int64_t least_round_ = 0;
+  double least_epochs_ = 0;
   std::vector<RoundReport> history_;
   std::int64_t keep_every_ = 1;
   StalenessReport staleness_;

@@ -4,8 +4,11 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "muster/error.h"
 #include "solver/lanczos.h"
 #include "train/mapreduce.h"
+#include "train/server_rules.h"
+#include "train/sgd_facts.h"
 
 namespace muster {
 namespace {
@@ -38,20 +41,18 @@ double global_lipschitz(Objective& objective, Endpoint& endpoint, const SessionO
   return estimate_largest_eigenvalue(objective.dimension(), product, session.seed).estimate;
 }
 
-// Rows of a batch where only its column pattern is of interest.
-constexpr std::size_t kRowsPerBatch = 256;
-
-std::vector<double> count_traffic(Objective& objective, Endpoint& endpoint, const ParameterServerOptions& options) {
+// Facts of batches, and where all of w does not travel with every push, the expected traffic of each key.
+std::vector<double> agree_rows(Objective& objective, Endpoint& endpoint, const ParameterServerOptions& options,
+                               RunFacts& facts) {
   std::vector<double> traffic(objective.dimension(), 1.0);
+  if (!takes_batches(options)) return traffic;
   auto* rows = dynamic_cast<RowObjective*>(&objective);
-  double keyed = options.solver != ServerSolver::dave && rows != nullptr && options.step == 0 ? 1 : 0;
-  if (options.session.sync.kind == Synchronisation::Kind::bsp) keyed = 0;
-  if (keyed > 0) {
-    const std::size_t batches = rows->deal(kRowsPerBatch, options.session.seed);
-    for (std::size_t b = 0; b < batches; ++b)
-      for (const std::uint32_t key : rows->keys(b)) traffic[key] += 1;
-  }
-  endpoint.allreduce(traffic, ReduceOp::sum, Deadline::never());
+  if (rows == nullptr) throw InputError("batches need an objective whose rows can be taken a few at a time");
+  facts.rows = agree_row_facts(*rows, endpoint, facts.workers(), facts.weight,
+                               {options.server.batch, options.implicit_centre, options.session.seed});
+  if (!facts.rows->keyed) return traffic;
+  constexpr double kLeast = 1e-3;  // of a push: what a key costs that no row has
+  for (std::size_t j = 0; j < traffic.size(); ++j) traffic[j] = kLeast + facts.rows->touched[j];
   return traffic;
 }
 
@@ -106,7 +107,7 @@ ServerPlan make_plan(Objective& objective, Endpoint& endpoint, int first_server,
   } else {
     facts.lipschitz = global_lipschitz(objective, endpoint, session);
   }
-  plan.ranges = cut_by_traffic(count_traffic(objective, endpoint, options), plan.servers.size());
+  plan.ranges = cut_by_traffic(agree_rows(objective, endpoint, options, facts), plan.servers.size());
   return plan;
 }
 

@@ -11,6 +11,9 @@
 
 namespace muster {
 
+// Whether pushes are of batches of rows, not of full shards: ftrl's always, sgd's where its options ask for it.
+bool takes_batches(const ParameterServerOptions& options);
+
 // columns: of the range, as a rule of this kind gave them, or the model alone.
 std::unique_ptr<ServerRule> make_server_rule(const ParameterServerOptions& options, const RunFacts& facts,
                                              KeyRange range, std::vector<std::vector<double>> columns);

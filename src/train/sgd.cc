@@ -111,6 +111,7 @@ void SgdServer::end_of_push(double residual) {
   }
   window_residual_ = in_window_ = 0;
   known_ = true;
+  estimate_.reset();
 }
 
 void SgdServer::settle() {
@@ -134,7 +135,10 @@ void SgdServer::read(std::span<const std::uint32_t> keys, std::span<double> valu
 }
 
 RangeEstimate SgdServer::estimate(std::span<const double> scale) const {
+  // Of numbers that change once a window: made once a window, since it costs as much as the range is long.
+  if (estimate_) return *estimate_;
   RangeEstimate result{.known = known_};
+  if (!known_) return result;
   for (std::size_t j = 0; j < keys_.size(); ++j) {
     const Key& key = keys_[j];
     const double v = value(key);
@@ -143,6 +147,7 @@ RangeEstimate SgdServer::estimate(std::span<const double> scale) const {
     result.plain += least * least;
     result.penalty += 0.5 * key.penalty * v * v + key.l1 * std::abs(v);
   }
+  estimate_ = result;
   return result;
 }
 

@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -94,6 +95,7 @@ class SgdServer final : public ServerRule {
   RecentStaleness recent_;
   double window_residual_ = 0, in_window_ = 0;
   bool known_ = false;
+  mutable std::optional<RangeEstimate> estimate_;  // of the last whole window
 };
 
 // Takes its batches in a new random order each epoch; they stay as dealt, so that their key lists travel once.
