@@ -1,0 +1,129 @@
+"""Several hosts on this one machine, as network namespaces joined by a bridge: each with its own name, address and cable.
+
+All of it lives in namespaces of the test's own (network, mounts, processes), which end with it: the machine's network is
+neither used nor changed.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import textwrap
+import time
+import uuid
+
+import numpy as np
+import pytest
+
+from command import MUSTER, needs_mpi, read_model, train, write_csv
+
+HOSTS = 3
+NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+SET_UP = f"""
+    set -e
+    mount --make-rprivate /
+    mkdir -p /run/netns && mount -t tmpfs none /run/netns
+    ip link add bridge type bridge && ip link set bridge up
+    for k in $(seq {HOSTS}); do
+      ip netns add host$k
+      ip link add port$k type veth peer name eth0 netns host$k
+      ip link set port$k master bridge up
+      ip -n host$k address add 10.77.0.$k/24 dev eth0
+      ip -n host$k link set eth0 up
+      ip -n host$k link set lo up
+    done
+"""
+
+# What mpirun takes for ssh: host, then a command for its shell.
+AGENT = """\
+    #!/bin/sh
+    host=$1
+    shift
+    exec ip netns exec "$host" unshare --uts sh -c 'hostname "$0" && exec sh -c "$*"' "$host" "$@"
+"""
+
+
+def why_not():
+    if shutil.which("ip") is None or shutil.which("unshare") is None:
+        return "ip or unshare is not installed"
+    tried = subprocess.run([*NAMESPACES, "sh", "-c", textwrap.dedent(SET_UP)], capture_output=True, text=True)
+    return f"namespaces are not permitted here: {tried.stderr.strip()}" if tried.returncode else None
+
+
+REASON = why_not()
+pytestmark = [needs_mpi, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+
+
+def on_hosts(directory, arguments, beside="", environment=None):
+    """`muster ARGUMENTS`, a rank on each host, started from the first; `beside` runs in the shell that owns the network."""
+    agent = directory / "agent"
+    agent.write_text(textwrap.dedent(AGENT), encoding="utf-8")
+    agent.chmod(0o755)
+    names = ",".join(f"host{k + 1}" for k in range(HOSTS))
+    mpirun = (f"mpirun --allow-run-as-root --mca plm_rsh_agent {agent} --host {names} -n {HOSTS} --bind-to none "
+              "--mca mpi_yield_when_idle 1")
+    quoted = " ".join(f"'{a}'" for a in (MUSTER, *arguments))
+    script = f"{textwrap.dedent(SET_UP)}\nset +e\n{beside}\n{agent} host1 {mpirun} {quoted}\nexit $?\n"
+    return subprocess.Popen([*NAMESPACES, "bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, **(environment or {})})
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rng = np.random.default_rng(3)
+    common = rng.normal(size=4000)
+    columns = {f"x{j}": common + 10.0 ** (-j / 2.0) * rng.normal(size=4000) for j in range(8)}
+    columns["y"] = rng.normal(size=4000) + sum(j * c for j, c in enumerate(columns.values()))
+    return write_csv(tmp_path_factory.mktemp("hosts") / "table.csv", columns)
+
+
+def test_hosts_train_the_model_that_threads_do(tmp_path, table):
+    arguments = ["train", table, "--target", "y", "--l2", "0.01", "--solver", "lbfgs", "--reproducible", "-q"]
+    process = on_hosts(tmp_path, [*arguments, "-o", tmp_path / "hosts.json", "--report", tmp_path / "report.json"])
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    workers = json.loads((tmp_path / "report.json").read_text())["workers"]
+    assert [w["host"] for w in workers] == [f"host{k + 1}" for k in range(HOSTS)]
+    threads = train(tmp_path, *arguments[1:], "-n", HOSTS, name="threads.json")
+    assert read_model(tmp_path / "hosts.json").bits == threads.bits
+
+
+def ranks_alive(mark):
+    alive = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes() and (process / "comm").read_text().startswith("muster"):
+                alive.append(process.name)
+        except OSError:
+            continue
+    return alive
+
+
+def wait_until(condition, seconds):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "not within the deadline"
+        time.sleep(0.05)
+
+
+# Nobody is told of a pulled cable: no process ends, no connection closes, packets just do not come any more. Every rank
+# says who is silent and ends. mpirun itself, when it has said so, waits for its daemon on the lost host until TCP gives
+# up: that is Open MPI's, and ended here with the namespaces.
+def test_a_pulled_cable_is_named(tmp_path, table):
+    mark = uuid.uuid4().hex
+    checkpoint = tmp_path / "checkpoint" / "checkpoint.json"
+    pull = f"(until [ -e '{checkpoint}' ]; do sleep 0.05; done; ip link set port{HOSTS} down; touch '{tmp_path}/pulled') &"
+    process = on_hosts(tmp_path, ["train", table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12",
+                                  "--max-rounds", "1000000000", "--silence", "2", "--checkpoint", checkpoint.parent,
+                                  "--checkpoint-every", "0.1", "-o", tmp_path / "model.json"],
+                       beside=pull, environment={"MUSTER_TEST": mark})
+    try:
+        wait_until((tmp_path / "pulled").exists, 60)
+        assert len(ranks_alive(mark)) == HOSTS
+        wait_until(lambda: not ranks_alive(mark), 20)
+    finally:
+        process.kill()
+        _, errors = process.communicate(timeout=20)
+    assert "muster: rank 2 on host3: no sign of life" in errors, errors
+    assert not (tmp_path / "model.json").exists()
