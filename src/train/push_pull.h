@@ -71,8 +71,8 @@ struct Request {
   WorkerNews news;
   double residual = 0, rows_weight = 0;
   // Keys count from the begin of the server's range. Decoded: they point into the cache or the request's own storage.
-  std::vector<std::uint32_t> pushed_keys, wanted_keys;  // not dense
-  std::vector<double> values;                           // pushed
+  std::vector<std::uint32_t> pushed_keys = {}, wanted_keys = {};  // not dense
+  std::vector<double> values = {};                                // pushed
 };
 
 // Appends to a request's values what compression leaves of them; lost: as Codec::encode.
@@ -91,7 +91,7 @@ struct Answer {
   bool changes = false;  // values are to be added to those of the last answer (compressed), else they are the model's
   double extra = 0;
   std::optional<RoundReport> round;  // to the lowest worker, when there is a new one
-  std::vector<double> values;
+  std::vector<double> values = {};
 };
 
 // lost: of the changes, as Codec::encode; values that are no changes are sent as they are.
