@@ -38,7 +38,7 @@ struct RoundState {
 
 struct MapReduceOptions {
   std::vector<double> penalty;                      // p, length dimension()
-  std::vector<double> l1;                           // q, length dimension(), or empty: none
+  std::vector<double> l1 = {};                      // q, length dimension(), or empty: none
   const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
   double max_seconds =
       std::numeric_limits<double>::infinity();  // since the trainer was made, by the clock of the lowest rank

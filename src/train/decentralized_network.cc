@@ -1,0 +1,295 @@
+#include "train/decentralized_network.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "cluster/endpoint_decorator.h"
+#include "muster/error.h"
+#include "train/decentralized_rounds.h"
+#include "train/gossip.h"
+
+namespace muster {
+namespace {
+
+// A rank outside the part that trains adds nothing to the sums.
+class NoRows final : public Objective {
+ public:
+  NoRows(std::size_t dimension, std::size_t tallies) : dimension_(dimension), tallies_(tallies) {}
+  std::size_t dimension() const override { return dimension_; }
+  std::size_t rows() const override { return 0; }
+  double weight() const override { return 0; }
+  std::size_t tallies() const override { return tallies_; }
+  Work value_and_gradient(std::span<const double>, double& value, std::span<double> gradient,
+                          std::span<double> tallies) override {
+    value = 0;
+    std::fill(gradient.begin(), gradient.end(), 0.0);
+    std::fill(tallies.begin(), tallies.end(), 0.0);
+    return {};
+  }
+  Work curvature_product(std::span<const double>, std::span<double> product) override {
+    std::fill(product.begin(), product.end(), 0.0);
+    return {};
+  }
+
+ private:
+  std::size_t dimension_, tallies_;
+};
+
+// The last endpoint of a chain of shrunk ones, none of which may outlive the one before.
+class LastOfChain final : public EndpointDecorator {
+ public:
+  explicit LastOfChain(std::vector<std::unique_ptr<Endpoint>> chain)
+      : EndpointDecorator(*chain.back()), chain_(std::move(chain)) {}
+  ~LastOfChain() override {
+    while (!chain_.empty()) chain_.pop_back();
+  }
+  std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
+  std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  void broadcast(std::span<double> values, int root, Deadline deadline) override {
+    inner().broadcast(values, root, deadline);
+  }
+  void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) override {
+    inner().reduce(values, op, root, deadline);
+  }
+  void allreduce(std::span<double> values, ReduceOp op, Deadline deadline) override {
+    inner().allreduce(values, op, deadline);
+  }
+  std::vector<Buffer> gather(Buffer mine, int root, Deadline deadline) override {
+    return inner().gather(std::move(mine), root, deadline);
+  }
+  void barrier(Deadline deadline) override { inner().barrier(deadline); }
+
+ private:
+  std::vector<std::unique_ptr<Endpoint>> chain_;
+};
+
+}  // namespace
+
+Network::Network(Objective& objective, Endpoint& endpoint, const Topology& topology, std::vector<double> start,
+                 const DecentralizedOptions& options)
+    : objective_(objective), given_(endpoint), topology_(topology), options_(options), w_(std::move(start)) {
+  MUSTER_CHECK(w_.size() == objective.dimension(), "one starting value for each coordinate");
+  MUSTER_CHECK(options.session.penalty.size() == w_.size(), "one penalty for each coordinate");
+  MUSTER_CHECK(topology.nodes() == endpoint.size(), "a node of the topology for each rank");
+  run_.start = endpoint.now();
+  run_.waited_for_seconds.assign(static_cast<std::size_t>(endpoint.size()), 0.0);
+  nodes_ = endpoint.members();
+}
+
+Network::~Network() {
+  stage_.reset();
+  all_.reset();
+  node_.reset();
+  while (!survivors_.empty()) survivors_.pop_back();
+}
+
+bool Network::training() const {
+  return std::find(nodes_.begin(), nodes_.end(), given_.rank()) != nodes_.end();
+}
+
+// Rules and graphs that do not go together are refused; the same on every rank.
+void Network::check() const {
+  check_connected(topology_);
+  const std::string on = fmt::format("the topology {} with {} weights", topology_.name(), topology_.weights_name());
+  const bool compressed = options_.session.compression.kind != MessageCompression::Kind::none;
+  const bool local = options_.network.local_steps > 1;
+  const bool l1 = !options_.session.l1.empty();
+  switch (options_.solver) {
+    case NetworkSolver::nids:
+      if (!topology_.symmetric() || !topology_.doubly_stochastic() || topology_.period() > 1)
+        throw InputError(
+            fmt::format("nids needs a fixed graph with symmetric weights, which {} is not: use "
+                        "--solver gradient-tracking or push-sum",
+                        on));
+      break;
+    case NetworkSolver::gradient_tracking:
+      if (!topology_.doubly_stochastic())
+        throw InputError(
+            fmt::format("gradient-tracking needs doubly stochastic weights, which {} has not: use "
+                        "--solver push-sum",
+                        on));
+      break;
+    case NetworkSolver::push_sum:
+      if (!topology_.column_stochastic())
+        throw InputError(fmt::format("push-sum needs weights whose columns sum to 1, which {} has not", on));
+      break;
+    case NetworkSolver::dgd:
+      if (!topology_.row_stochastic())
+        throw InputError(
+            fmt::format("dgd averages with weights whose rows sum to 1, which {} has not: use "
+                        "--solver push-sum",
+                        on));
+      break;
+    case NetworkSolver::pairwise:
+      if (!topology_.symmetric() || topology_.period() > 1)
+        throw InputError(fmt::format("pairwise averages over undirected edges of a fixed graph, which {} is not", on));
+  }
+  const bool corrected = options_.solver == NetworkSolver::nids || options_.solver == NetworkSolver::gradient_tracking;
+  if (local && !corrected)
+    throw InputError("--local-steps needs a solver that corrects the drift: use --solver nids or gradient-tracking");
+  if (local && l1) throw InputError("--local-steps and --l1 do not go together");
+  if (options_.network.chebyshev && (!topology_.symmetric() || topology_.period() > 1 || compressed))
+    throw InputError("Chebyshev's mixing needs a fixed graph with symmetric weights, and messages not compressed");
+  if (compressed && (topology_.period() > 1 || options_.solver == NetworkSolver::push_sum))
+    throw InputError(
+        fmt::format("compressed messages need the same neighbours every round and no push-sum, but this "
+                    "is {}",
+                    on));
+  if (compressed && options_.solver == NetworkSolver::pairwise)
+    throw InputError("pairwise sends its messages whole: leave out --compress");
+}
+
+// What every node must know of the others: S, L and the topology's spectrum, once per network.
+void Network::set_up() {
+  Endpoint& group = endpoint();
+  Objective* mine = &objective_;
+  if (!training()) {
+    if (!nothing_) nothing_ = std::make_unique<NoRows>(objective_.dimension(), objective_.tallies());
+    mine = nothing_.get();
+  }
+  MapReduceOptions all;
+  all.penalty = options_.session.penalty;
+  all.l1 = options_.session.l1;
+  all_ = std::make_unique<MapReduce>(*mine, group, std::move(all));
+  node_ = std::make_unique<NodeObjective>(*mine, group, options_.session);
+  node_->share_among(static_cast<int>(nodes_.size()), all_->weight());
+  double agreed[3] = {training() ? node_->lipschitz(options_.session.seed) : 0, 0, 0};
+  if (group.rank() == nodes_.front()) {
+    const Spectrum spectrum = muster::spectrum(topology_);
+    agreed[1] = spectrum.lambda2_modulus;
+    agreed[2] = spectrum.spectral_gap;
+  }
+  group.allreduce(agreed, ReduceOp::max, Deadline::never());
+  if (!std::isfinite(agreed[0])) throw InputError("the curvature of the objective is not finite");
+  if (!training()) return;
+  StageContext context{group,
+                       topology_,
+                       *node_,
+                       options_,
+                       run_,
+                       static_cast<int>(nodes_.size()),
+                       nodes_.front(),
+                       agreed[0] > 0 ? agreed[0] : 1,
+                       {}};
+  context.spectrum.lambda2_modulus = agreed[1];
+  context.spectrum.spectral_gap = agreed[2];
+  stage_ = std::make_unique<RoundsStage>(context, w_);
+}
+
+Meeting Network::train_and_meet() {
+  MeetingOptions options{nodes_, options_.network.node, options_.session.judge, options_.session.l1};
+  int tightened = 0;
+  while (true) {
+    Ending ending = stage_ ? stage_->train() : Ending::met;
+    if (stage_) w_ = stage_->w();
+    // The estimate has been made as strict as it can be.
+    if (ending == Ending::met && tightened == 60) ending = Ending::stalled;
+    Meeting meeting = meet(endpoint(), *all_, w_, ending, run_, options);
+    run_.record(meeting.exact);
+    if (meeting.stop) return meeting;
+    ++tightened;
+    if (stage_) stage_->tighten();
+  }
+}
+
+DecentralizedResult Network::run() {
+  check();
+  while (true) {
+    try {
+      set_up();
+      return finish(train_and_meet());
+    } catch (const PeerLost& lost) {
+      survive(lost);
+    }
+  }
+}
+
+std::vector<int> Network::neighbours(int node) const {
+  std::set<int> all;
+  for (int round = 0; round < topology_.period(); ++round) {
+    const MixingRow& row = topology_.row(node, round);
+    for (const WeightedNeighbour& neighbour : row.in) all.insert(neighbour.node);
+    for (const WeightedNeighbour& neighbour : row.out) all.insert(neighbour.node);
+  }
+  return {all.begin(), all.end()};
+}
+
+void Network::survive(const PeerLost& lost) {
+  if (stage_) w_ = stage_->w();
+  stage_.reset();
+  if (node_) {
+    compute_seconds_ += node_->compute_seconds();
+    gradients_ += node_->gradients();
+  }
+  node_.reset();
+  all_.reset();
+  tell_loss(endpoint(), neighbours(given_.rank()), lost);
+  const std::vector<int> before = endpoint().members();
+  survivors_.push_back(endpoint().shrink(Deadline::never()));
+  const std::vector<int>& living = endpoint().members();
+  for (const int member : before)
+    if (!std::binary_search(living.begin(), living.end(), member)) bury(member, lost);
+  choose_part();
+}
+
+// The lowest living neighbour takes the rows over; where none lives, the lowest living rank.
+void Network::bury(int dead, const PeerLost& lost) {
+  const std::vector<int>& living = endpoint().members();
+  int heir = living.front();
+  for (const int neighbour : neighbours(dead)) {
+    if (!std::binary_search(living.begin(), living.end(), neighbour)) continue;
+    heir = neighbour;
+    break;
+  }
+  topology_ = topology_.without(dead);
+  const std::string sentence = lost.rank() == dead ? lost.what() : fmt::format("rank {} was lost", dead);
+  lost_.push_back({dead, sentence, options_.session.adopt ? heir : -1});
+  if (options_.session.adopt && heir == given_.rank()) options_.session.adopt(dead);
+}
+
+void Network::choose_part() {
+  const std::vector<std::vector<int>> parts = topology_.components();
+  if (parts.size() > 1 && !options_.network.allow_parts)
+    throw ClusterError(fmt::format("the loss of rank {} cuts the network into parts: {}", lost_.back().rank,
+                                   describe_components(parts)));
+  nodes_ = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i)
+    for (const int node : parts[i]) {
+      topology_ = topology_.without(node);
+      lost_.push_back({node, fmt::format("rank {} is cut off from the largest part of the network", node), -1});
+    }
+}
+
+DecentralizedResult Network::finish(Meeting meeting) {
+  DecentralizedResult result;
+  SessionResult& session = result.session;
+  const std::size_t size = static_cast<std::size_t>(given_.size());
+  std::vector<double> counts(2 * size, 0.0);  // by rank: gradients, seconds waited for it
+  counts[static_cast<std::size_t>(given_.rank())] = static_cast<double>(gradients_ + node_->gradients());
+  session.compute_seconds = compute_seconds_ + node_->compute_seconds() + all_->compute_seconds();
+  stage_.reset();  // which adds what was waited for
+  for (std::size_t rank = 0; rank < size; ++rank) counts[size + rank] = run_.waited_for_seconds[rank];
+  endpoint().allreduce(counts, ReduceOp::sum, Deadline::never());
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    session.updates.push_back(static_cast<std::int64_t>(counts[rank]));
+    session.waited_for_seconds.push_back(counts[size + rank]);
+  }
+  session.w = std::move(meeting.w);
+  session.reason = meeting.reason;
+  session.detail = std::move(meeting.detail);
+  session.rounds = meeting.exact.round;
+  session.history = std::move(run_.history);
+  session.lost = std::move(lost_);
+  result.consensus_distance = std::move(meeting.consensus_distance);
+  all_.reset();
+  if (!survivors_.empty()) session.survivors = std::make_unique<LastOfChain>(std::move(survivors_));
+  survivors_.clear();
+  return result;
+}
+
+}  // namespace muster

@@ -1,0 +1,57 @@
+// One rank's run of the decentralized network: set-up, stages of training, meetings, and what follows a loss.
+//
+// A loss: the neighbour that misses a node's message tells its own neighbours, who tell theirs, and all survivors meet
+// in Endpoint::shrink(). They drop the node from the topology, whose weights are renormalised, share its rows out where
+// the caller can have them read again, and begin the rule anew from their present copies: what an exact rule keeps
+// beside the copies belongs to the old network.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "muster/error.h"
+#include "train/decentralized_meeting.h"
+#include "train/decentralized_stage.h"
+
+namespace muster {
+
+class Network {
+ public:
+  Network(Objective& objective, Endpoint& endpoint, const Topology& topology, std::vector<double> start,
+          const DecentralizedOptions& options);
+  ~Network();
+
+  DecentralizedResult run();
+
+ private:
+  Endpoint& endpoint() { return survivors_.empty() ? given_ : *survivors_.back(); }
+  bool training() const;
+  void check() const;
+  void set_up();
+  Meeting train_and_meet();
+  void survive(const PeerLost& lost);
+  void bury(int dead, const PeerLost& lost);
+  void choose_part();
+  std::vector<int> neighbours(int node) const;
+  DecentralizedResult finish(Meeting meeting);
+
+  Objective& objective_;
+  std::unique_ptr<Objective> nothing_;  // what a rank computes with that does not train
+  Endpoint& given_;
+  std::vector<std::unique_ptr<Endpoint>> survivors_;  // each shrunk from the one before
+  Topology topology_;
+  DecentralizedOptions options_;
+  std::vector<double> w_;
+  NetworkRun run_;
+  std::vector<int> nodes_;  // that train: the living, or the largest part of them
+  std::vector<LostRank> lost_;
+
+  // Of the present network:
+  std::unique_ptr<NodeObjective> node_;
+  std::unique_ptr<MapReduce> all_;
+  std::unique_ptr<Stage> stage_;
+  double compute_seconds_ = 0;
+  std::int64_t gradients_ = 0;
+};
+
+}  // namespace muster

@@ -1,0 +1,227 @@
+#include "train/decentralized_rounds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "train/mapreduce.h"
+
+namespace muster {
+namespace {
+
+constexpr double kUnit = std::numeric_limits<double>::epsilon();
+constexpr double kStill = 16 * kUnit;    // of |w|: copies that move less in a window stand still
+constexpr double kNearlyStill = 1e-13;   // of |w|: likewise, together with
+constexpr std::int64_t kPatience = 300;  // rounds without a new least estimate
+constexpr double kGrowth = 1e4;          // of the square, over its first value: the step is too long
+constexpr int kMostShortened = 60;
+
+// 1/L for the rules that are safe with it. Tracking has to be slower than the averaging; √gap is what held on rings,
+// tori and directed graphs of all sizes tried, and the guard halves it where it does not.
+double first_step(const StageContext& context) {
+  const DecentralizedOptions& options = context.options;
+  if (options.step_size > 0) return options.step_size;
+  const bool tracks = options.solver == NetworkSolver::gradient_tracking || options.solver == NetworkSolver::push_sum;
+  if (!tracks) return 1 / context.lipschitz;
+  const double local = 1 / static_cast<double>(options.network.local_steps);
+  return std::min({0.5, std::sqrt(std::max(context.spectrum.spectral_gap, 1e-6)), local}) / context.lipschitz;
+}
+
+// γ: rounding to few digits contracts enough for 1; the k largest of n contract by k/n only, and its square is what
+// held.
+double first_consensus_step(const StageContext& context) {
+  const MessageCompression& compression = context.options.session.compression;
+  if (compression.kind != MessageCompression::Kind::top_k) return 1;
+  const double kept = static_cast<double>(compression.kept) / static_cast<double>(context.node.dimension());
+  return std::min(1.0, kept * kept);
+}
+
+double largest(std::span<const double> w) {
+  double result = 0;
+  for (const double value : w) result = std::max(result, std::abs(value));
+  return result;
+}
+
+bool finite(std::span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+RoundsStage::RoundsStage(const StageContext& context, std::vector<double> start)
+    : context_(context), step_(first_step(context)), consensus_step_(first_consensus_step(context)) {
+  window_exchanges_ = std::max<std::int64_t>(1, diameter(context.topology)) * context.topology.period();
+  begin(std::move(start));
+}
+
+RoundsStage::~RoundsStage() {
+  add_waits();
+}
+
+void RoundsStage::add_waits() {
+  if (!gossip_) return;
+  for (std::size_t rank = 0; rank < context_.run.waited_for_seconds.size(); ++rank)
+    context_.run.waited_for_seconds[rank] += gossip_->waited_seconds(static_cast<int>(rank));
+}
+
+void RoundsStage::begin(std::vector<double> start) {
+  const DecentralizedOptions& options = context_.options;
+  RuleOptions rule;
+  rule.solver = options.solver;
+  rule.step = step_;
+  rule.local_steps = options.network.local_steps;
+  rule.l1 = options.session.l1;
+  rule.gradient = [this](std::span<const double> w, std::span<double> gradient) {
+    context_.node.value_and_gradient(w, gradient);
+  };
+  best_ = start;
+  rule_ = make_rule(std::move(start), std::move(rule));
+  const std::size_t size = rule_->message_size();
+  gradient_.resize(context_.node.dimension());
+  message_.resize(size);
+  mixed_.resize(size);
+  GossipOptions gossip;
+  gossip.copy = context_.node.dimension();
+  gossip.message = size;
+  gossip.push = options.solver == NetworkSolver::push_sum;
+  gossip.scale = options.session.estimate.scale;
+  gossip.scale.resize(gossip.copy, 1.0);
+  gossip.compression = options.session.compression;
+  gossip.consensus_step = consensus_step_;
+  gossip.chebyshev = options.network.chebyshev ? context_.spectrum.lambda2_modulus : 0;
+  // Where the numbers begin anew, so do the public copies; the graphs of a period go on where they are.
+  add_waits();
+  gossip_ = std::make_unique<Gossip>(context_.endpoint, context_.topology, std::move(gossip));
+  agreement_ = {};
+  last_value_ = last_energy_ = moved_ = square_ = 0;
+  window_begin_ = 0;
+  weight_ = 1;
+  broken_ = false;
+  first_square_ = -1;
+}
+
+Ending RoundsStage::train() {
+  const SessionOptions& session = context_.options.session;
+  const double rounds_of_epochs = session.max_epochs / static_cast<double>(context_.options.network.local_steps);
+  while (true) {
+    if (context_.run.rounds >= session.max_rounds || static_cast<double>(context_.run.rounds) >= rounds_of_epochs)
+      return Ending::max_rounds;
+    round();
+    if (gossip_->exchanges() - window_begin_ < window_exchanges_) continue;
+    const std::optional<Ending> ending = decide();
+    if (ending) return *ending;
+  }
+}
+
+void RoundsStage::round() {
+  const std::vector<double> before = rule_->w();
+  const double value = context_.node.value_and_gradient(before, gradient_);
+  if (!broken_) rule_->say(gradient_, message_);
+  broken_ = broken_ || !std::isfinite(value) || !finite(message_);
+  if (broken_) std::fill(message_.begin(), message_.end(), 0.0);
+  if (!broken_) {
+    agreement_.means[Agreement::kValue] += value - last_value_;
+    last_value_ = value;
+  }
+  gossip_->mix(message_, mixed_, agreement_);
+  broken_ = broken_ || !finite(mixed_);
+  ++context_.run.rounds;
+  ++rounds_;
+  if (broken_) return;
+  rule_->hear(message_, mixed_);
+  measure(before, value);
+}
+
+void RoundsStage::measure(std::span<const double> before, double value) {
+  const std::vector<double>& w = rule_->w();
+  const std::vector<double>& scale = context_.options.session.estimate.scale;
+  broken_ = !finite(w);
+  if (broken_) return;
+  double change = 0;
+  for (std::size_t j = 0; j < w.size(); ++j) change = std::max(change, std::abs(w[j] - before[j]));
+  const double size = largest(w);
+  moved_ = std::max(moved_, size > 0 ? change / size : change);
+  const std::vector<double> least = minimum_norm_subgradient(w, rule_->direction(), context_.options.session.l1);
+  double plain = 0;
+  square_ = 0;
+  for (std::size_t j = 0; j < w.size(); ++j) {
+    const double scaled = least[j] * (scale.empty() ? 1 : scale[j]);
+    square_ += scaled * scaled;
+    plain += least[j] * least[j];
+  }
+  if (context_.options.solver == NetworkSolver::push_sum) weight_ = mixed_.back();
+  const double energy = gossip_->energy();
+  agreement_.means[Agreement::kEnergy] += energy - last_energy_;
+  last_energy_ = energy;
+  RoundReport report{context_.run.rounds, context_.endpoint.now() - context_.run.start,
+                     agreement_.means[Agreement::kValue] / weight_, std::sqrt(plain)};
+  // For symmetric W never below the root mean square: mean |w_k − mean|² <= mean energy / (1 − λ₂).
+  report.consensus_distance = std::sqrt(std::max(0.0, agreement_.means[Agreement::kEnergy] / weight_) /
+                                        std::max(context_.spectrum.spectral_gap, 1e-12));
+  if (!std::isfinite(report.objective)) report.objective = value;
+  context_.run.record(report);
+  if (context_.endpoint.rank() == context_.first && context_.options.session.on_round)
+    context_.options.session.on_round(report, w);
+}
+
+// What spreads from here on is what this node saw until now; what it sees within the window waits for the next.
+void RoundsStage::open_window() {
+  window_begin_ = gossip_->exchanges();
+  std::array<double, Agreement::kMaxima>& mine = agreement_.maxima;
+  mine[Agreement::kGradient] = std::min(square_, 1e300);
+  mine[Agreement::kDisagreement] = std::min(context_.lipschitz * context_.lipschitz * gossip_->disagreement(), 1e300);
+  mine[Agreement::kMinusValue] = -agreement_.means[Agreement::kValue] / weight_;
+  mine[Agreement::kMoved] = std::min(moved_, 1e300);
+  mine[Agreement::kCancelled] = context_.cancelled() ? 1 : 0;
+  mine[Agreement::kOutOfTime] = context_.out_of_time() ? 1 : 0;
+  mine[Agreement::kNotFinite] = broken_ || !std::isfinite(mine[Agreement::kMinusValue]) ? 1 : 0;
+  if (mine[Agreement::kNotFinite] != 0) mine[Agreement::kMinusValue] = -std::numeric_limits<double>::max();
+  moved_ = 0;
+}
+
+std::optional<Ending> RoundsStage::decide() {
+  const bool nothing_measured = rounds_ == 1 || first_square_ == -1;
+  const std::array<double, Agreement::kMaxima> agreed = agreement_.maxima;
+  open_window();
+  if (nothing_measured) {  // the first window carried nothing yet
+    first_square_ = std::numeric_limits<double>::infinity();
+    least_square_ = std::numeric_limits<double>::infinity();
+    least_at_ = rounds_;
+    return std::nullopt;
+  }
+  if (agreed[Agreement::kCancelled] > 0) return Ending::interrupted;
+  if (agreed[Agreement::kOutOfTime] > 0) return Ending::max_time;
+  const double square = std::max(agreed[Agreement::kGradient], agreed[Agreement::kDisagreement]);
+  if (!std::isfinite(first_square_)) first_square_ = square;
+  if (agreed[Agreement::kNotFinite] > 0 || square > kGrowth * first_square_ + 1e-300) return shorten_step();
+  const std::function<bool(double, double)>& met = context_.options.session.estimate.met;
+  if (met && met(-agreed[Agreement::kMinusValue], square * strictness_)) return Ending::met;
+  if (agreed[Agreement::kMoved] <= kStill) return Ending::stalled;
+  if (square < least_square_) {
+    least_square_ = square;
+    least_at_ = rounds_;
+    if (!broken_) best_ = rule_->w();
+  }
+  const bool floor = rounds_ - least_at_ >= kPatience && agreed[Agreement::kMoved] <= kNearlyStill;
+  return floor ? std::optional(Ending::stalled) : std::nullopt;
+}
+
+// The same on every node. A step that the caller has chosen is his.
+std::optional<Ending> RoundsStage::shorten_step() {
+  if (context_.options.step_size > 0 || shortened_++ == kMostShortened) return Ending::diverged;
+  // Of compressed copies it is the averaging that is too fast; where it is both, the step follows.
+  const bool compressed = context_.options.session.compression.kind != MessageCompression::Kind::none;
+  if (compressed) consensus_step_ /= 2;
+  if (!compressed || shortened_ % 3 == 0) step_ /= 2;
+  begin(std::vector<double>(best_));
+  return std::nullopt;
+}
+
+void RoundsStage::tighten() {
+  strictness_ *= 8;
+  least_square_ = std::numeric_limits<double>::infinity();
+  least_at_ = rounds_;
+}
+
+}  // namespace muster
