@@ -10,13 +10,14 @@ namespace muster::cli {
 
 namespace {
 
-const std::vector<std::string> kSubcommands{"train", "predict", "evaluate"};
+const std::vector<std::string> kSubcommands{"train", "predict", "evaluate", "topology"};
 
 constexpr const char* kShortHelp = R"(Muster trains linear models, on one machine or many.
 
   muster train DATA... --target NAME     fit a model to the rows of files; writes model.json
   muster predict MODEL DATA...           apply it to rows
   muster evaluate MODEL DATA...          measure it on rows whose target is known
+  muster topology NAME -n N              describe a graph for decentralized training
 
 Start with a table of your own:
 
@@ -83,6 +84,7 @@ Command parse_subcommand(const std::string& name, const std::vector<std::string>
   if (name == "train") return parse_train(arguments);
   if (name == "predict") return parse_predict(arguments);
   if (name == "evaluate") return parse_evaluate(arguments);
+  if (name == "topology") return parse_topology(arguments);
   const bool is_option = name.front() == '-';
   const std::vector<std::string> known = is_option ? std::vector<std::string>{"--help", "--version"} : kSubcommands;
   throw InputError(fmt::format("there is no {} {}{}; 'muster --help' lists all", is_option ? "option" : "command", name,

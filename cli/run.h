@@ -8,6 +8,7 @@ namespace muster::cli {
 int run(const TrainCommand& command);
 int run(const PredictCommand& command);
 int run(const EvaluateCommand& command);
+int run(const TopologyCommand& command);
 int run(const Text& text);
 
 }  // namespace muster::cli

@@ -193,7 +193,7 @@ GraphSequence make_graph(const std::string& spec, int nodes, std::uint64_t seed)
   if (name != "torus" && name != "random-regular" && std::filesystem::is_regular_file(spec, unseen) &&
       spec.find_first_of("./") != std::string::npos)
     return read_graph(spec, nodes);
-  if (nodes < 1) throw InputError(fmt::format("{} needs a number of nodes, at least 1", name));
+  if (nodes < 1) throw InputError(fmt::format("{} needs a number of nodes: -n N, at least 1", name));
   if (name == "torus") return make_torus(rest, nodes);
   if (name == "random-regular") return make_random_regular(rest, nodes, seed);
   GraphSequence graph = make_plain(name, nodes);
