@@ -5,15 +5,13 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# Where the linker of this build found OpenBLAS: Debian keeps the build without threads in a folder of its own.
-get_filename_component(openblas_folder "${SERIAL_OPENBLAS}" DIRECTORY)
 file(RELATIVE_PATH bin_to_lib /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
 
 set_target_properties(muster_command PROPERTIES
-  INSTALL_RPATH "$ORIGIN/${bin_to_lib};$ORIGIN/${bin_to_lib}/muster;${openblas_folder}")
+  INSTALL_RPATH "$ORIGIN/${bin_to_lib};$ORIGIN/${bin_to_lib}/muster")
 install(TARGETS muster_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-set_target_properties(muster PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/muster;${openblas_folder}")
+set_target_properties(muster PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/muster")
 install(TARGETS muster EXPORT muster-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/muster DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 if(MUSTER_ARROW_WHEEL_LIBRARIES)

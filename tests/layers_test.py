@@ -107,7 +107,6 @@ def test_libraries_stay_in_their_layers():
         r"^(arrow|parquet)/": ("data",),
         r"^hwy/": ("kernels",),
         r"^(boost|toml\+\+)/": ("cluster/sim",),
-        r"^cblas\.h": ("kernels", "objective", "solver"),
         r"^nlohmann/": ("data", "model", "engine"),
         r"^CLI/": ("cli",),
     }

@@ -122,6 +122,10 @@ struct KernelTable {
   // entries, those past the order being 0. Entries below the diagonal are spoilt.
   void (*add_outer)(double s, DoubleDoubleView z, std::size_t order, std::size_t stride, DoubleDoubleArray sums);
 
+  // C += XᵀX, upper triangle, for `rows` rows of `order` columns without padding: entry (i, j), i <= j, at i·order + j.
+  // Entries below the diagonal are spoilt. room: gram_room(order) values, overwritten.
+  void (*add_gram)(const double* panel, std::size_t rows, std::size_t order, double* room, double* sums);
+
   template <class T>
   const DenseKernels<T>& dense() const {
     if constexpr (sizeof(T) == sizeof(double)) {
@@ -131,6 +135,13 @@ struct KernelTable {
     }
   }
 };
+
+// add_gram takes so many rows of a panel at a time: a strip of their columns fits in a first-level cache.
+inline constexpr std::size_t kGramRows = 128;
+constexpr std::size_t gram_room(std::size_t order) {
+  constexpr std::size_t kWidestVector = 8;
+  return kGramRows * (order + kWidestVector);
+}
 
 // The kernels of a set this program was compiled for. Calling one on a machine without the set is a bug.
 const KernelTable& kernel_table(InstructionSet set);

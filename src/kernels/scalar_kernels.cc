@@ -168,6 +168,40 @@ void add_outer(double s, DoubleDoubleView z, std::size_t order, std::size_t stri
   }
 }
 
+// C_ij over so many rows for a tile of 4 × 4 entries, or of `height` × `width` at an edge.
+void add_gram_tile(const double* x, const double* y, std::size_t rows, std::size_t order, std::size_t height,
+                   std::size_t width, double* sums) {
+  double tile[4][4] = {};
+  const auto add = [&](std::size_t h, std::size_t w) {
+    for (std::size_t k = 0; k < rows; ++k) {
+      for (std::size_t i = 0; i < h; ++i) {
+        for (std::size_t j = 0; j < w; ++j) tile[i][j] += x[k * order + i] * y[k * order + j];
+      }
+    }
+  };
+  if (height == 4 && width == 4) {
+    add(4, 4);
+  } else {
+    add(height, width);
+  }
+  for (std::size_t i = 0; i < height; ++i) {
+    for (std::size_t j = 0; j < width; ++j) sums[i * order + j] += tile[i][j];
+  }
+}
+
+void add_gram(const double* panel, std::size_t rows, std::size_t order, double*, double* sums) {
+  for (std::size_t begin = 0; begin < rows; begin += kGramRows) {
+    const double* x = panel + begin * order;
+    const std::size_t count = std::min(kGramRows, rows - begin);
+    for (std::size_t i = 0; i < order; i += 4) {
+      for (std::size_t j = i; j < order; j += 4) {
+        add_gram_tile(x + i, x + j, count, order, std::min<std::size_t>(4, order - i),
+                      std::min<std::size_t>(4, order - j), sums + i * order + j);
+      }
+    }
+  }
+}
+
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
   return {pass<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
@@ -183,7 +217,8 @@ constexpr KernelTable kTable{InstructionSet::scalar,
                              subtract,
                              add_multiple,
                              add,
-                             add_outer};
+                             add_outer,
+                             add_gram};
 
 }  // namespace
 

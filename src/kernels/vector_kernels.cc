@@ -14,6 +14,7 @@
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #include "kernels/dense-inl.h"
 #include "kernels/double_double-inl.h"
+#include "kernels/gram-inl.h"
 #include "kernels/loss-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -35,7 +36,8 @@ constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : Ins
                              subtract,
                              add_multiple,
                              add,
-                             add_outer};
+                             add_outer,
+                             add_gram};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace muster

@@ -8,8 +8,8 @@ namespace muster {
 namespace {
 
 // Share of values that are there up to which sparse rows go entry by entry. Else the product of a pair of entries, at
-// an address of its own, costs more than dense rows do: about a hundred operations of BLAS, or six of the double-double
-// kernel.
+// an address of its own, costs more than dense rows do: about a hundred operations of the panels' kernel, or six of the
+// double-double one.
 constexpr double kEntriesAtMost = 0.1;
 constexpr double kEntriesAtMostInPairs = 0.4;
 

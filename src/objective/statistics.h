@@ -12,7 +12,7 @@
 
 namespace muster {
 
-// Blocks of rows are copied centred and scaled by √s into a panel A, and AᵀA comes from BLAS. Dense rows, or sparse
+// Blocks of rows are copied centred and scaled by √s into a panel A, and a kernel adds up AᵀA. Dense rows, or sparse
 // ones that are dense enough for this to be the quicker way.
 Work accumulate_panels(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics);
 

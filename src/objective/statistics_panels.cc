@@ -1,10 +1,7 @@
-#include <cblas.h>
-
+#include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <vector>
 
-#include "base/check.h"
 #include "kernels/sparse_rows.h"
 #include "objective/row_blocks.h"
 #include "objective/statistics.h"
@@ -15,13 +12,10 @@ namespace {
 // Rows of a panel: it and the product stay in cache for moderate orders.
 constexpr std::size_t kPanelRows = 256;
 
-// OpenBLAS without threads packs its operands into buffers that concurrent calls may share: sums then mix two callers'
-// rows, silently and seldom (about one fit in a hundred, measured with Debian's 0.3.21). So one call at a time.
-std::mutex blas_mutex;
-
 struct Scratch {
   AlignedVector<double> panel;    // kPanelRows × p, the rows [1, x − c, t − c] times √s
   AlignedVector<double> product;  // p × p, upper triangle
+  AlignedVector<double> room;     // of the product's kernel
   AlignedVector<double> factors;  // √s
 };
 
@@ -33,15 +27,13 @@ struct Panels {
   void add_block(RowRange range, Scratch& scratch, Sums& sums) const {
     const std::size_t p = statistics.order();
     scratch.panel.resize(kPanelRows * p);
-    scratch.product.resize(p * p);
+    scratch.product.assign(p * p, 0.0);
+    scratch.room.resize(gram_room(p));
     double weight = 0;
     for (std::size_t begin = range.begin; begin < range.end; begin += kPanelRows) {
       const RowRange rows{begin, std::min(range.end, begin + kPanelRows)};
       weight += fill(rows, scratch);
-      const double keep = begin == range.begin ? 0.0 : 1.0;
-      const std::lock_guard one_call_at_a_time(blas_mutex);
-      cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, static_cast<int>(p), static_cast<int>(rows.size()), 1.0,
-                  scratch.panel.data(), static_cast<int>(p), keep, scratch.product.data(), static_cast<int>(p));
+      table.add_gram(scratch.panel.data(), rows.size(), p, scratch.room.data(), scratch.product.data());
     }
     scratch.product[0] = weight;  // exact, where squares of √s are not
     double* out = sums.values.data();
@@ -90,7 +82,6 @@ struct Panels {
 
 Work accumulate_panels(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics) {
   const auto p = static_cast<double>(statistics.order());
-  MUSTER_CHECK(p * p < 2147483648.0, "more columns than BLAS can index");
   const Panels panels{shard, table, statistics};
   std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()));
   const RowBlocks blocks{shard.rows(), rows_for(16e9, p * p, kPanelRows, 4096)};

@@ -249,6 +249,49 @@ TEST_P(Kernels, OuterProductsHaveTheBitsOfTheirTwins) {
   }
 }
 
+// Values of few bits: the sums are exact, in any order.
+TEST_P(Kernels, GramMatchesTheTwinExactly) {
+  std::vector<std::size_t> orders(71);
+  for (std::size_t i = 0; i < orders.size(); ++i) orders[i] = i;
+  orders.push_back(127);
+  orders.push_back(250);
+  for (const std::size_t order : orders) {
+    for (const std::size_t rows : {0, 1, 7, 128, 131, 300}) {
+      Values<double> panel(rows * order, 1 + order % 3, 1), room(gram_room(order), 1, 4);
+      Values<double> a(order * order, 3, 2), b(order * order, 0, 2);
+      table.add_gram(panel.data(), rows, order, room.data(), a.data());
+      twin.add_gram(panel.data(), rows, order, room.data(), b.data());
+      for (std::size_t i = 0; i < order; ++i) {
+        for (std::size_t j = i; j < order; ++j) {
+          ASSERT_EQ(a.data()[i * order + j], b.data()[i * order + j]) << order << " " << rows << " " << i << " " << j;
+        }
+      }
+    }
+  }
+}
+
+// Columns [skip, order) alone give the bits that they give among the others, in whatever tile they lie.
+TEST_P(Kernels, GramsBitsDoNotDependOnThePlaceOfAColumn) {
+  constexpr std::size_t kRows = 300, kOrder = 61;
+  std::vector<double> panel(kRows * kOrder);
+  for (std::size_t i = 0; i < panel.size(); ++i) panel[i] = std::sin(static_cast<double>(i));
+  std::vector<double> room(gram_room(kOrder)), whole(kOrder * kOrder);
+  table.add_gram(panel.data(), kRows, kOrder, room.data(), whole.data());
+  for (const std::size_t skip : {1, 5, 8, 24, 40, 60}) {
+    const std::size_t order = kOrder - skip;
+    std::vector<double> rest, sums(order * order);
+    for (std::size_t k = 0; k < kRows; ++k) {
+      for (std::size_t j = skip; j < kOrder; ++j) rest.push_back(panel[k * kOrder + j]);
+    }
+    table.add_gram(rest.data(), kRows, order, room.data(), sums.data());
+    for (std::size_t i = 0; i < order; ++i) {
+      for (std::size_t j = i; j < order; ++j) {
+        ASSERT_EQ(sums[i * order + j], whole[(i + skip) * kOrder + j + skip]) << skip << " " << i << " " << j;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Sets, Kernels, ::testing::ValuesIn(available_instruction_sets()),
                          [](const auto& set) { return std::string(name(set.param)); });
 

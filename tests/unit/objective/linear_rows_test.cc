@@ -144,8 +144,8 @@ TEST(Statistics, SameBitsForAnyThreadsAndStorage) {
   }
 }
 
-// Ranks that are threads sum at the same time, each its own rows. A BLAS that shares buffers between calls mixed them
-// in a few of a thousand tries, hence the many.
+// Ranks that are threads sum at the same time, each its own rows. A library that shared buffers between calls mixed
+// them in a few of a thousand tries, hence the many.
 TEST(Statistics, RanksOfOneProcessDoNotDisturbEachOther) {
   constexpr int kRanks = 2, kTries = 4000;
   std::vector<int> wrong(kRanks);

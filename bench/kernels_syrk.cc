@@ -1,0 +1,55 @@
+// XᵀX of a panel of 256 rows, added up over many: Muster's kernel against OpenBLAS's dsyrk, one thread, in turns.
+// Prints, for each instruction set and order, both rates and their ratio.
+#include <cblas.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "base/aligned.h"
+#include "kernels/kernel_table.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kRows = 256;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void compare(const KernelTable& table, std::size_t order) {
+  AlignedVector<double> panel(kRows * order), sums(order * order, 0.0), room(gram_room(order));
+  for (std::size_t i = 0; i < panel.size(); ++i) panel[i] = 1e-3 * static_cast<double>(i % 1009);
+  const double flops = static_cast<double>(kRows) * static_cast<double>(order * (order + 1));
+  const int calls = std::max(1, static_cast<int>(1e9 / flops));
+  const int p = static_cast<int>(order);
+  double own = 1e30, blas = 1e30;
+  for (int turn = 0; turn < 7; ++turn) {
+    own = std::min(own, seconds_of([&] {
+                     for (int k = 0; k < calls; ++k) {
+                       table.add_gram(panel.data(), kRows, order, room.data(), sums.data());
+                     }
+                   }));
+    blas = std::min(blas, seconds_of([&] {
+                      for (int k = 0; k < calls; ++k) {
+                        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, p, kRows, 1.0, panel.data(), p, 1.0,
+                                    sums.data(), p);
+                      }
+                    }));
+  }
+  fmt::print("{:7} order {:4}: {:6.1f} Gflop/s, OpenBLAS {:6.1f}, ratio {:.2f}\n", name(table.set), order,
+             flops * calls / own / 1e9, flops * calls / blas / 1e9, blas / own);
+}
+
+}  // namespace
+}  // namespace muster
+
+int main() {
+  for (const muster::InstructionSet set : muster::available_instruction_sets()) {
+    for (const std::size_t order : {5, 12, 30, 100, 300, 1000, 2000}) muster::compare(muster::kernel_table(set), order);
+  }
+}
