@@ -24,8 +24,9 @@ double first_step(const StageContext& context) {
   if (options.step_size > 0) return options.step_size;
   const bool tracks = options.solver == NetworkSolver::gradient_tracking || options.solver == NetworkSolver::push_sum;
   if (!tracks) return 1 / context.lipschitz;
-  const double local = 1 / static_cast<double>(options.network.local_steps);
-  return std::min({0.5, std::sqrt(std::max(context.spectrum.spectral_gap, 1e-6)), local}) / context.lipschitz;
+  // As many exchanges as Chebyshev's mixing makes bring |λ₂| below 1/2.
+  const double gap = options.network.chebyshev ? 0.5 : std::max(context.spectrum.spectral_gap, 1e-6);
+  return std::min(0.5, std::sqrt(gap) / static_cast<double>(options.network.local_steps)) / context.lipschitz;
 }
 
 // γ: rounding to few digits contracts enough for 1; the k largest of n contract by k/n only, and its square is what

@@ -12,6 +12,18 @@
 
 namespace muster {
 
+namespace {
+
+// The power of 2 next to the largest: what is sent in its units uses the whole range of a short format, however small
+// the differences have become.
+double unit_of(std::span<const double> values) {
+  double largest = 0;
+  for (const double value : values) largest = std::max(largest, std::abs(value));
+  return largest > 1e-290 ? std::ldexp(1.0, std::ilogb(largest)) : 1;
+}
+
+}  // namespace
+
 void tell_loss(Endpoint& endpoint, std::span<const int> peers, const PeerLost& lost) {
   const std::string text = fmt::format("{} {}", lost.rank(), lost.what());
   for (const int peer : peers)
@@ -89,10 +101,14 @@ std::vector<std::byte> Gossip::write(std::span<const double> mine, const Agreeme
   std::vector<double> difference(options_.copy);
   for (std::size_t begin = 0; begin < mine.size(); begin += options_.copy) {
     for (std::size_t j = 0; j < options_.copy; ++j) difference[j] = mine[begin + j] - own[begin + j];
+    const double unit = unit_of(difference);
+    for (double& value : difference) value /= unit;
     const std::size_t at = bytes.size();
+    bytes.resize(at + sizeof(double));
+    std::memcpy(bytes.data() + at, &unit, sizeof(double));
     codec_.encode(difference, {}, bytes);
-    codec_.decode(std::span<const std::byte>(bytes).subspan(at), difference);  // as the receivers will
-    for (std::size_t j = 0; j < options_.copy; ++j) own[begin + j] += difference[j];
+    codec_.decode(std::span<const std::byte>(bytes).subspan(at + sizeof(double)), difference);  // as receivers will
+    for (std::size_t j = 0; j < options_.copy; ++j) own[begin + j] += unit * difference[j];
   }
   return bytes;
 }
@@ -131,8 +147,15 @@ std::span<const double> Gossip::read(int from, const Buffer& payload, Agreement&
     return scratch_;
   }
   std::vector<double>& copy = public_[from];
-  for (std::size_t begin = 0; begin < options_.message; begin += options_.copy)
-    rest = rest.subspan(codec_.decode(rest, std::span(scratch_).subspan(begin, options_.copy)));
+  for (std::size_t begin = 0; begin < options_.message; begin += options_.copy) {
+    double unit = 0;
+    if (rest.size() < sizeof(double)) throw ClusterError(fmt::format("node {} sent a message cut short", from));
+    std::memcpy(&unit, rest.data(), sizeof(double));
+    const std::span<double> values = std::span(scratch_).subspan(begin, options_.copy);
+    rest = rest.subspan(sizeof(double));
+    rest = rest.subspan(codec_.decode(rest, values));
+    for (double& value : values) value *= unit;
+  }
   if (!rest.empty()) throw ClusterError(fmt::format("node {} sent {} bytes too many", from, rest.size()));
   for (std::size_t j = 0; j < copy.size(); ++j) copy[j] += scratch_[j];
   return copy;

@@ -1,0 +1,203 @@
+// Nodes that die, networks that fall apart, links that are cut for a while; and who speaks to whom about what.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "cluster/endpoint_decorator.h"
+#include "cluster/sim/sim_launch.h"
+#include "cluster/tags.h"
+#include "cluster/threads/threads_launch.h"
+#include "decentralized_shards.h"
+#include "muster/error.h"
+#include "train/gossip.h"
+
+namespace muster {
+namespace {
+
+Topology graph(const std::string& name, int nodes) {
+  return make_topology(name, nodes, MixingWeights::automatic, 1);
+}
+
+const EndpointOptions kEndpoint{.silence_seconds = 0.5, .tolerate_losses = true};
+
+// Slow enough that a death at 0.05 s is in the middle of training.
+ClusterModel slow_cluster() {
+  ClusterModel model;
+  model.default_node.flops_per_second = 1e6;
+  model.inter_host.latency_seconds = 1e-4;
+  return model;
+}
+
+struct Outcome {
+  std::map<int, DecentralizedResult> results;  // of those that returned
+  std::set<std::string> errors;
+};
+
+Outcome train(const Problem5& problem, const Topology& topology, const DecentralizedOptions& options,
+              const ClusterModel& model, bool takeover) {
+  Outcome outcome;
+  run_simulated(topology.nodes(), model, kEndpoint, [&](Endpoint& endpoint) {
+    Shard mine = problem.shard(endpoint.rank());
+    DecentralizedOptions own = options;
+    if (takeover) {
+      own.session.adopt = [&](int lost) {
+        const auto& rows = problem.shards[static_cast<std::size_t>(lost)];
+        mine.all().insert(mine.all().end(), rows.begin(), rows.end());
+      };
+    }
+    try {
+      DecentralizedResult result =
+          train_decentralized(mine, endpoint, topology, std::vector<double>(Problem5::kDimension, 0.0), own);
+      result.session.survivors.reset();
+      outcome.results[endpoint.rank()] = std::move(result);
+    } catch (const ClusterError& error) {
+      outcome.errors.insert(error.what());
+    }
+  });
+  return outcome;
+}
+
+class Rules : public testing::TestWithParam<NetworkSolver> {};
+INSTANTIATE_TEST_SUITE_P(DecentralizedFailure, Rules,
+                         testing::Values(NetworkSolver::nids, NetworkSolver::gradient_tracking));
+
+TEST_P(Rules, ADeadNodeIsDroppedAndTheOthersEndAtTheirMinimiser) {
+  const Problem5 problem = Problem5::squared(8);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 3, .at = 0.05});
+  const Outcome outcome = train(problem, graph("ring", 8), network_options(problem, GetParam(), 1e-10), model, false);
+  EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
+  ASSERT_EQ(outcome.results.size(), 7u);
+  for (const auto& [rank, result] : outcome.results) {
+    EXPECT_EQ(result.session.reason, StopReason::converged);
+    EXPECT_LT(distance(result.session.w, problem.minimiser({3})), 1e-9);
+    ASSERT_EQ(result.session.lost.size(), 1u);
+    EXPECT_EQ(result.session.lost[0].rank, 3);
+    EXPECT_EQ(result.session.lost[0].rows_taken_over_by, -1);
+  }
+}
+
+TEST_P(Rules, WithTakeoverTheEndIsTheOptimumOfAllRows) {
+  const Problem5 problem = Problem5::squared(8);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 3, .at = 0.05});
+  model.deaths.push_back({.node = 6, .at = 0.9});
+  const Outcome outcome =
+      train(problem, graph("hypercube", 8), network_options(problem, GetParam(), 1e-10), model, true);
+  EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
+  ASSERT_GE(outcome.results.size(), 6u);
+  for (const auto& [rank, result] : outcome.results) {
+    EXPECT_EQ(result.session.reason, StopReason::converged);
+    EXPECT_LT(distance(result.session.w, problem.minimiser()), 1e-9);
+    ASSERT_GE(result.session.lost.size(), 1u);
+    EXPECT_EQ(result.session.lost[0].rows_taken_over_by, 1);  // hypercube: 3 is a neighbour of 1, 2 and 7
+  }
+}
+
+TEST(DecentralizedFailure, ACutNetworkIsReportedWithItsParts) {
+  const Problem5 problem = Problem5::squared(7);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 2, .at = 0.05});
+  const Outcome outcome = train(problem, graph("line", 7), network_options(problem, NetworkSolver::nids), model, false);
+  EXPECT_TRUE(outcome.results.empty());
+  ASSERT_EQ(outcome.errors.size(), 1u);
+  EXPECT_NE(outcome.errors.begin()->find("3-6 | 0-1"), std::string::npos) << *outcome.errors.begin();
+}
+
+TEST(DecentralizedFailure, TheLargestPartGoesOnIfAllowed) {
+  const Problem5 problem = Problem5::squared(7);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 2, .at = 0.05});
+  DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
+  options.network.allow_parts = true;
+  const Outcome outcome = train(problem, graph("line", 7), options, model, false);
+  EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
+  ASSERT_EQ(outcome.results.size(), 6u);
+  for (const auto& [rank, result] : outcome.results) {
+    EXPECT_EQ(result.session.reason, StopReason::converged);
+    EXPECT_LT(distance(result.session.w, problem.minimiser({0, 1, 2})), 1e-9);
+    EXPECT_EQ(result.session.lost.size(), 3u);
+  }
+}
+
+TEST(DecentralizedFailure, ALinkCutForAWhileDoesNoHarm) {
+  const Problem5 problem = Problem5::squared(6);
+  ClusterModel model = slow_cluster();
+  LinkFault fault;
+  fault.nodes = {1};
+  fault.others = {2};
+  fault.at = 0.02;
+  fault.until = 0.3;
+  fault.cut = true;
+  model.link_faults.push_back(fault);
+  for (const NetworkSolver solver : {NetworkSolver::nids, NetworkSolver::gradient_tracking}) {
+    const Outcome outcome = train(problem, graph("ring", 6), network_options(problem, solver), model, false);
+    ASSERT_EQ(outcome.results.size(), 6u);
+    EXPECT_LT(distance(outcome.results.at(0).session.w, problem.minimiser()), 1e-10);
+    EXPECT_TRUE(outcome.results.at(0).session.lost.empty());
+  }
+}
+
+TEST(DecentralizedFailure, ANodeThatThrowsOnThreadsIsDropped) {
+  const Problem5 problem = Problem5::squared(5);
+  const Topology topology = graph("complete", 5);
+  run_threads(5, {.tolerate_losses = true}, [&](Endpoint& endpoint) {
+    Shard mine = problem.shard(endpoint.rank());
+    DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
+    std::int64_t rounds = 0;
+    options.session.on_round = [&](const RoundReport&, std::span<const double>) {
+      if (++rounds == 20) throw std::runtime_error("a node breaks");
+    };
+    if (endpoint.rank() != 0) options.session.on_round = {};
+    const DecentralizedResult result =
+        train_decentralized(mine, endpoint, topology, std::vector<double>(Problem5::kDimension, 0.0), options);
+    EXPECT_LT(distance(result.session.w, problem.minimiser({0})), 1e-9);
+  });
+}
+
+// What each rank sends with tags of trainers: to whom, and how many bytes.
+class Counting final : public EndpointDecorator {
+ public:
+  Counting(Endpoint& inner, std::map<int, std::set<std::size_t>>& sizes) : EndpointDecorator(inner), sizes_(sizes) {}
+  void send(int to, Tag tag, Buffer payload) override {
+    EXPECT_TRUE(tag == kGossipTag || tag == kPairTag || tag >= kFirstReservedTag) << tag;
+    if (tag < kFirstReservedTag) sizes_[to].insert(payload.size());
+    EndpointDecorator::send(to, tag, std::move(payload));
+  }
+  std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
+  std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+
+ private:
+  std::map<int, std::set<std::size_t>>& sizes_;
+};
+
+TEST(DecentralizedMessages, GoToNeighboursAloneAndHoldModelsNotRows) {
+  const Problem5 problem = Problem5::squared(8);
+  for (const auto& [solver, name, numbers] :
+       std::vector<std::tuple<NetworkSolver, std::string, std::size_t>>{{NetworkSolver::dgd, "ring", 5},
+                                                                        {NetworkSolver::nids, "ring", 5},
+                                                                        {NetworkSolver::gradient_tracking, "ring", 10},
+                                                                        {NetworkSolver::push_sum, "exponential", 11}}) {
+    const Topology topology = graph(name, 8);
+    run_simulated(8, {}, {}, [&](Endpoint& endpoint) {
+      std::map<int, std::set<std::size_t>> sizes;
+      Counting counting(endpoint, sizes);
+      Shard mine = problem.shard(endpoint.rank());
+      train_decentralized(mine, counting, topology, std::vector<double>(Problem5::kDimension, 0.0),
+                          network_options(problem, solver));
+      std::set<int> neighbours, told;
+      for (const WeightedNeighbour& to : topology.row(endpoint.rank()).out) neighbours.insert(to.node);
+      for (const auto& [to, bytes] : sizes) {
+        told.insert(to);
+        // The same size always, whatever the shard: a model, and the few numbers the nodes agree by.
+        EXPECT_EQ(bytes, std::set<std::size_t>{numbers * sizeof(double) + kAgreementBytes});
+      }
+      EXPECT_EQ(told, neighbours);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace muster
