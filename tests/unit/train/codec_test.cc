@@ -254,6 +254,9 @@ TEST(Codec, RefusesWhatOthersSent) {
   }
   const std::vector<std::byte> ten = send(codec(Kind::top_k, 10), values).bytes;
   EXPECT_THROW(codec(Kind::top_k, 9).decode(ten, decoded), ClusterError);
+  std::vector<std::byte> negative = send(codec(Kind::int8), values).bytes;
+  negative[kHead + 7] |= std::byte{0x80};  // the sign of the first scale
+  EXPECT_THROW(codec(Kind::int8).decode(negative, decoded), ClusterError);
 }
 
 // Right heads with random bodies, and messages with a few bytes changed, in exactly as much memory as they have.
