@@ -30,6 +30,7 @@ struct FitRequest {
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
   const Topology* topology = nullptr;  // of a decentralized run
+  bool losses_end_run = false;                              // train/session.h
   // Appends the rows of a lost worker to this rank's. Throws InputError.
   std::function<void(int lost)> adopt = {};
   // The last checkpoint, for a server that takes the place of a lost one; nullopt: there is none.

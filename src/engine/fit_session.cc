@@ -141,6 +141,7 @@ class SessionTrainer {
     options.judge = [this](const RoundState& state) { return judge(state); };
     options.on_round = [this](const RoundReport& report, std::span<const double> w) { observe(report, w); };
     options.adopt = context_.request.adopt;
+    options.losses_end_run = context_.request.losses_end_run;
     return options;
   }
 

@@ -256,6 +256,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
       .cancellation = &stop_requested,
       .start = start,
       .topology = topology ? &*topology : nullptr,
+      .losses_end_run = transport == TransportChoice::mpi,
       .adopt =
           [&](int lost) {
             append_rows(data.shard, load_part(load_request, data.encoding, lost, load_request.readers,

@@ -204,6 +204,7 @@ DecentralizedResult Network::run() {
       set_up();
       return finish(train_and_meet());
     } catch (const PeerLost& lost) {
+      if (options_.session.losses_end_run) throw;
       survive(lost);
     }
   }

@@ -41,7 +41,7 @@ ParameterServerResult ServerSession::run() {
       done = check();
       if (done) share();
     } catch (const PeerLost& lost) {
-      if (!formed_) throw;  // nothing to go on from
+      if (!formed_ || options_.session.losses_end_run) throw;  // not formed: nothing to go on from
       done = false;
       recover(lost.what());
     } catch (const MembershipChanged&) {

@@ -54,6 +54,9 @@ struct SessionOptions {
   // A worker is lost: called on the one survivor that takes its rows over; afterwards the objective here has them too
   // (rows() and weight() grow). Throws InputError. Empty: losses end the run by name (PeerLost).
   std::function<void(int lost)> adopt;
+  // A lost rank ends the run by name (PeerLost), whoever could go on: where the launcher does not outlive a rank, and
+  // where ranks cut off from each other might all think themselves the survivors.
+  bool losses_end_run = false;
 };
 
 struct SessionResult {

@@ -78,14 +78,19 @@ def table(tmp_path_factory):
     return write_csv(tmp_path_factory.mktemp("hosts") / "table.csv", columns)
 
 
-def test_hosts_train_the_model_that_threads_do(tmp_path, table):
-    arguments = ["train", table, "--target", "y", "--l2", "0.01", "--solver", "lbfgs", "--reproducible", "-q"]
+@pytest.mark.parametrize("mode, workers, more", [
+    ("mapreduce", 3, ["--solver", "lbfgs"]),
+    ("parameter-server", 2, ["--sync", "bsp"]),  # the last rank serves
+    ("decentralized", 3, []),
+])
+def test_hosts_train_the_model_that_threads_do(tmp_path, table, mode, workers, more):
+    arguments = ["train", table, "--target", "y", "--l2", "0.01", "--mode", mode, *more, "--reproducible", "-q"]
     process = on_hosts(tmp_path, [*arguments, "-o", tmp_path / "hosts.json", "--report", tmp_path / "report.json"])
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    workers = json.loads((tmp_path / "report.json").read_text())["workers"]
-    assert [w["host"] for w in workers] == [f"host{k + 1}" for k in range(HOSTS)]
-    threads = train(tmp_path, *arguments[1:], "-n", HOSTS, name="threads.json")
+    ranks = json.loads((tmp_path / "report.json").read_text())["workers"]
+    assert [r["host"] for r in ranks] == [f"host{k + 1}" for k in range(HOSTS)]
+    threads = train(tmp_path, *arguments[1:], "-n", workers, name="threads.json")
     assert read_model(tmp_path / "hosts.json").bits == threads.bits
 
 
@@ -110,11 +115,13 @@ def wait_until(condition, seconds):
 # Nobody is told of a pulled cable: no process ends, no connection closes, packets just do not come any more. Every rank
 # says who is silent and ends. mpirun itself, when it has said so, waits for its daemon on the lost host until TCP gives
 # up: that is Open MPI's, and ended here with the namespaces.
-def test_a_pulled_cable_is_named(tmp_path, table):
+@pytest.mark.parametrize("solver", [["--solver", "gd"], ["--mode", "parameter-server"], ["--mode", "decentralized"]],
+                         ids=["mapreduce", "parameter-server", "decentralized"])
+def test_a_pulled_cable_is_named(tmp_path, table, solver):
     mark = uuid.uuid4().hex
     checkpoint = tmp_path / "checkpoint" / "checkpoint.json"
     pull = f"(until [ -e '{checkpoint}' ]; do sleep 0.05; done; ip link set port{HOSTS} down; touch '{tmp_path}/pulled') &"
-    process = on_hosts(tmp_path, ["train", table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12",
+    process = on_hosts(tmp_path, ["train", table, "--target", "y", *solver, "--tolerance", "1e-12",
                                   "--max-rounds", "1000000000", "--silence", "2", "--checkpoint", checkpoint.parent,
                                   "--checkpoint-every", "0.1", "-o", tmp_path / "model.json"],
                        beside=pull, environment={"MUSTER_TEST": mark})
