@@ -20,7 +20,7 @@ std::vector<DecentralizedResult> train(const Problem5& problem, const Topology& 
                                        const DecentralizedOptions& options, const ClusterModel& model = {}) {
   std::vector<DecentralizedResult> results(problem.shards.size());
   run_simulated(topology.nodes(), model, {}, [&](Endpoint& endpoint) {
-    Shard mine = problem.shard(endpoint.rank());
+    OwnShard mine = problem.shard(endpoint.rank());
     results[static_cast<std::size_t>(endpoint.rank())] =
         train_decentralized(mine, endpoint, topology, std::vector<double>(Problem5::kDimension, 0.0), options);
   });
@@ -110,7 +110,7 @@ TEST(DecentralizedExact, LiveOverThreads) {
   const Problem5 problem = Problem5::squared(5);
   const Topology topology = graph("ring", 5);
   run_threads(5, {}, [&](Endpoint& endpoint) {
-    Shard mine = problem.shard(endpoint.rank());
+    OwnShard mine = problem.shard(endpoint.rank());
     const DecentralizedResult result = train_decentralized(mine, endpoint, topology, std::vector<double>(5, 0.0),
                                                            network_options(problem, NetworkSolver::nids));
     EXPECT_LT(distance(result.session.w, problem.minimiser()), 1e-10);

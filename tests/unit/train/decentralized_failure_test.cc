@@ -39,7 +39,7 @@ Outcome train(const Problem5& problem, const Topology& topology, const Decentral
               const ClusterModel& model, bool takeover) {
   Outcome outcome;
   run_simulated(topology.nodes(), model, kEndpoint, [&](Endpoint& endpoint) {
-    Shard mine = problem.shard(endpoint.rank());
+    OwnShard mine = problem.shard(endpoint.rank());
     DecentralizedOptions own = options;
     if (takeover) {
       own.session.adopt = [&](int lost) {
@@ -144,7 +144,7 @@ TEST(DecentralizedFailure, ANodeThatThrowsOnThreadsIsDropped) {
   const Problem5 problem = Problem5::squared(5);
   const Topology topology = graph("complete", 5);
   run_threads(5, {.tolerate_losses = true}, [&](Endpoint& endpoint) {
-    Shard mine = problem.shard(endpoint.rank());
+    OwnShard mine = problem.shard(endpoint.rank());
     DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
     std::int64_t rounds = 0;
     options.session.on_round = [&](const RoundReport&, std::span<const double>) {
@@ -184,7 +184,7 @@ TEST(DecentralizedMessages, GoToNeighboursAloneAndHoldModelsNotRows) {
     run_simulated(8, {}, {}, [&](Endpoint& endpoint) {
       std::map<int, std::set<std::size_t>> sizes;
       Counting counting(endpoint, sizes);
-      Shard mine = problem.shard(endpoint.rank());
+      OwnShard mine = problem.shard(endpoint.rank());
       train_decentralized(mine, counting, topology, std::vector<double>(Problem5::kDimension, 0.0),
                           network_options(problem, solver));
       std::set<int> neighbours, told;

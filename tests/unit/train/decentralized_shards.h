@@ -14,13 +14,13 @@
 namespace muster {
 
 // Σ s loss(x·w, y) over rows, squared or logistic (y: 0 or 1): an own objective, not a linear model of ours.
-class Shard : public Objective {
+class OwnShard : public Objective {
  public:
   struct Row {
     std::vector<double> x;
     double y = 0, s = 1;
   };
-  Shard(std::vector<Row> rows, bool logistic, std::size_t dimension)
+  OwnShard(std::vector<Row> rows, bool logistic, std::size_t dimension)
       : rows_(std::move(rows)), logistic_(logistic), dimension_(dimension) {}
 
   std::size_t dimension() const override { return dimension_; }
@@ -83,7 +83,7 @@ struct Problem5 {
   static constexpr std::size_t kDimension = 5;
   bool logistic = false;
   double l2 = 1e-3;
-  std::vector<std::vector<Shard::Row>> shards;
+  std::vector<std::vector<OwnShard::Row>> shards;
 
   static Problem5 squared(int nodes, bool equal = false) {
     Problem5 problem;
@@ -91,12 +91,12 @@ struct Problem5 {
     std::uint64_t at = 0;
     const auto draw = [&] { return 2 * random.uniform(at++) - 1; };
     for (int node = 0; node < nodes; ++node) {
-      std::vector<Shard::Row> rows;
+      std::vector<OwnShard::Row> rows;
       std::vector<double> own(kDimension);
       for (double& value : own) value = 2 * draw();
       const int count = equal ? 12 : 4 + 5 * (node % 4);
       for (int i = 0; i < count; ++i) {
-        Shard::Row row;
+        OwnShard::Row row;
         row.s = equal ? 1 : 1 + i % 3;
         for (std::size_t j = 0; j < kDimension; ++j) row.x.push_back(draw() * (1 + 0.2 * static_cast<double>(j)));
         for (std::size_t j = 0; j < kDimension; ++j) row.y += row.x[j] * own[j];
@@ -110,7 +110,7 @@ struct Problem5 {
   static Problem5 sorted(int nodes) {
     Problem5 problem = squared(nodes, true);
     problem.logistic = true;
-    std::vector<Shard::Row> all;
+    std::vector<OwnShard::Row> all;
     for (const auto& shard : problem.shards) all.insert(all.end(), shard.begin(), shard.end());
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.y < b.y; });
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -122,9 +122,9 @@ struct Problem5 {
       problem.shards[i * static_cast<std::size_t>(nodes) / all.size()].push_back(all[i]);
     return problem;
   }
-  Shard shard(int node) const { return {shards[static_cast<std::size_t>(node)], logistic, kDimension}; }
-  Shard whole(const std::vector<int>& without = {}) const {
-    std::vector<Shard::Row> rows;
+  OwnShard shard(int node) const { return {shards[static_cast<std::size_t>(node)], logistic, kDimension}; }
+  OwnShard whole(const std::vector<int>& without = {}) const {
+    std::vector<OwnShard::Row> rows;
     for (int node = 0; node < static_cast<int>(shards.size()); ++node) {
       if (std::find(without.begin(), without.end(), node) != without.end()) continue;
       const auto& shard = shards[static_cast<std::size_t>(node)];
@@ -136,7 +136,7 @@ struct Problem5 {
 
   // By Newton's method and Gaussian elimination.
   std::vector<double> minimiser(const std::vector<int>& without = {}) const {
-    Shard all = whole(without);
+    OwnShard all = whole(without);
     const double weight = all.weight();
     std::vector<double> w(kDimension, 0.0), g(kDimension);
     for (int step = 0; step < 30; ++step) {
@@ -154,7 +154,7 @@ struct Problem5 {
     return w;
   }
   double objective(std::span<const double> w) const {
-    Shard all = whole();
+    OwnShard all = whole();
     std::vector<double> g(kDimension);
     double value = 0;
     all.value_and_gradient(w, value, g, {});
