@@ -129,7 +129,6 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"dave", SolverChoice::dave},
        {"sgd", SolverChoice::sgd},
        {"ftrl", SolverChoice::ftrl},
-       {"hogwild", SolverChoice::hogwild},
        {"nids", SolverChoice::nids},
        {"gradient-tracking", SolverChoice::gradient_tracking},
        {"push-sum", SolverChoice::push_sum},
@@ -141,7 +140,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       "step 1/L), nesterov (accelerated; the one for --l1) [auto: exact for the squared loss where cheaper, else "
       "lbfgs]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
-      "hogwild (threads share one model without locks) [auto: dave]; decentralized: nids (exact, symmetric graphs), "
+      "[auto: dave]; decentralized: nids (exact, symmetric graphs), "
       "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased), pairwise "
       "(asynchronous) [auto: by the graph]");
   set.value("--sync", "bsp|ssp:S|async",
@@ -167,7 +166,7 @@ void add_server_options(OptionSet& set, ServerOptions& server) {
   set.integer("--replicas", "R", 1, server.replicas,
               "servers that hold each part, so that R - 1 of them may be lost [1]");
   set.integer("--batch", "ROWS", 1, server.batch,
-              "rows of one step of sgd, ftrl or hogwild [sgd: all of a worker's; ftrl and hogwild: a few]");
+              "rows of one step of sgd or ftrl [sgd: all of a worker's; ftrl: a few]");
   set.flag("--adagrad", server.adagrad, "sgd: a step size of its own for each coordinate (AdaGrad)");
   set.flag("--decay", server.decay, "sgd: steps that shrink as 1/(1 + passes over the data)");
   set.flag("--staleness-damping", server.staleness_damping, "sgd: late gradients count less");

@@ -29,7 +29,6 @@ enum class SolverChoice {
   sgd,
   dave,
   ftrl,
-  hogwild,
   // decentralized network
   dgd,
   nids,
@@ -57,7 +56,7 @@ struct MessageCompression {
 // Of --mode parameter-server.
 struct ServerOptions {
   int servers = 1;                 // ranks beside the workers that own the parameters
-  std::int64_t batch = 0;          // rows of a step of sgd, ftrl and hogwild; 0: chosen by the solver
+  std::int64_t batch = 0;          // rows of a step of sgd and ftrl; 0: chosen by the solver
   bool adagrad = false;            // sgd: a step size of its own for each coordinate
   bool decay = false;              // sgd: step sizes that shrink with 1/(1 + epochs)
   bool staleness_damping = false;  // sgd: a gradient τ updates late counts 1/(1 + τ)

@@ -75,4 +75,19 @@ void append_rows(Shard& into, Shard more) {
       into.matrix);
 }
 
+Shard without_rows(const Shard& shard) {
+  Shard empty{shard.matrix, shard.powers, {}, {}, {}};
+  if (auto* sparse = std::get_if<SparseMatrix>(&empty.matrix)) {
+    sparse->row_begin.assign(1, 0);
+    sparse->columns.clear();
+  }
+  std::visit(
+      [](auto& matrix) {
+        matrix.rows = 0;
+        std::visit([](auto& values) { values.clear(); }, matrix.values);
+      },
+      empty.matrix);
+  return empty;
+}
+
 }  // namespace muster

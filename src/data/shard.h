@@ -55,4 +55,7 @@ struct Shard {
 // as double, the result is double: no value changes.
 void append_rows(Shard& into, Shard more);
 
+// A shard of the same columns and storage with no rows.
+Shard without_rows(const Shard& shard);
+
 }  // namespace muster

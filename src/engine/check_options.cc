@@ -23,7 +23,7 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 13> kSolvers{{
+constexpr std::array<SolverEntry, 12> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
     {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
@@ -31,7 +31,6 @@ constexpr std::array<SolverEntry, 13> kSolvers{{
     {SolverChoice::sgd, "sgd", Mode::parameter_server},
     {SolverChoice::dave, "dave", Mode::parameter_server},
     {SolverChoice::ftrl, "ftrl", Mode::parameter_server},
-    {SolverChoice::hogwild, "hogwild", Mode::parameter_server},
     {SolverChoice::dgd, "dgd", Mode::decentralized},
     {SolverChoice::nids, "nids", Mode::decentralized},
     {SolverChoice::gradient_tracking, "gradient-tracking", Mode::decentralized},
@@ -65,24 +64,14 @@ void check_mapreduce(const TrainOptions& options) {
 }
 
 void check_server(const RunOptions& run) {
-  const bool stochastic =
-      run.solver == SolverChoice::sgd || run.solver == SolverChoice::ftrl || run.solver == SolverChoice::hogwild;
-  require(run.server.batch == 0 || stochastic, "--batch goes with --solver sgd, ftrl or hogwild");
+  const bool stochastic = run.solver == SolverChoice::sgd || run.solver == SolverChoice::ftrl;
+  require(run.server.batch == 0 || stochastic, "--batch goes with --solver sgd or ftrl");
   const bool sgd = run.solver == SolverChoice::sgd;
   require(!run.server.adagrad || sgd, "--adagrad goes with --solver sgd");
   require(!run.server.decay || sgd, "--decay goes with --solver sgd");
   require(!run.server.staleness_damping || sgd, "--staleness-damping goes with --solver sgd");
   require(run.server.replicas <= run.server.servers,
           "--replicas counts the servers that hold each range, so it can not exceed --servers");
-  if (run.solver != SolverChoice::hogwild) return;
-  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::async,
-          "--solver hogwild has no clocks to wait for: drop --sync");
-  require(run.transport == TransportChoice::automatic || run.transport == TransportChoice::threads,
-          "--solver hogwild shares memory: drop --transport");
-  require(run.simulate.empty(), "--solver hogwild shares memory, which the simulated cluster has not: drop --simulate");
-  require(run.server.servers == 1, "--solver hogwild has no servers: drop --servers");
-  require(run.compression.kind == MessageCompression::Kind::none,
-          "--solver hogwild sends no messages: drop --compress");
 }
 
 void check_network(const TrainOptions& options) {

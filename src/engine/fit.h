@@ -29,10 +29,12 @@ struct FitRequest {
   InstructionSet instruction_set = InstructionSet::scalar;  // equal on every rank
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
-  const Topology* topology = nullptr;  // of a decentralized run
+  const Topology* topology = nullptr;                       // of a decentralized run
   bool losses_end_run = false;                              // train/session.h
   // Appends the rows of a lost worker to this rank's. Throws InputError.
   std::function<void(int lost)> adopt = {};
+  // Leaves this rank without rows: a lost link has cut it off from those that go on.
+  std::function<void()> abandon_rows = {};
   // The last checkpoint, for a server that takes the place of a lost one; nullopt: there is none.
   std::function<std::optional<LinearModel>()> restore = {};
   // On every rank, after each round, or on the lowest living one about as often. gap: bound (or gradient criterion)

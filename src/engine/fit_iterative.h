@@ -1,5 +1,5 @@
-// Any loss by a solver that iterates, under MapReduce, in scaled coordinates: stopping, separation of classes, the way
-// back to the user's units.
+// Any loss by a solver that iterates, under MapReduce, in scaled coordinates: stopping,
+// separation of classes, the way back to the user's units.
 #pragma once
 
 #include "engine/fit_context.h"

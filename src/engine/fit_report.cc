@@ -36,7 +36,7 @@ std::vector<WorkerReport> gather_workers(FitContext& context) {
 
 void name_roles(const FitContext& context, const Trained& trained, std::vector<WorkerReport>& workers) {
   const RunOptions& run = context.request.options.run;
-  if (run.mode == Mode::parameter_server && run.solver != SolverChoice::hogwild) {
+  if (run.mode == Mode::parameter_server) {
     const auto servers = static_cast<std::size_t>(run.server.servers);
     for (std::size_t r = workers.size() - servers; r < workers.size(); ++r) workers[r].role = "server";
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -96,6 +97,8 @@ class SessionTrainer {
     options.session = session_options();
     options.solver = server_solver(solver_);
     options.server = context_.request.options.run.server;
+    options.implicit_centre = problem_.objective().implicit_centre();
+    if (!problem_.logistic()) options.radius = std::sqrt(context_.agreed.target_square);
     options.restore = [this]() -> std::optional<std::vector<double>> {
       const std::optional<LinearModel> model = context_.request.restore ? context_.request.restore() : std::nullopt;
       if (!model) return std::nullopt;
@@ -159,6 +162,8 @@ class SessionTrainer {
 
   // Rows that nobody took over are in neither the sums nor the certificate.
   void count_rows_left(Trained& trained) {
+    for (const LostRank& lost : trained.lost)
+      if (lost.rank == context_.whole.rank()) context_.request.abandon_rows();
     double left[] = {problem_.objective().weight(), static_cast<double>(context_.rows.rows())};
     context_.add_up(left);
     context_.agreed.weight = left[0];

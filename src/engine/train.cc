@@ -50,9 +50,6 @@ TransportChoice choose_transport(const RunOptions& run) {
     throw InputError("a simulated cluster runs in one process: drop mpirun, or drop --transport sim and --simulate");
   }
   if (simulated) return TransportChoice::sim;
-  if (run.solver == SolverChoice::hogwild && launched) {
-    throw InputError("--solver hogwild shares memory, so it runs in one process: drop mpirun");
-  }
   if (run.transport == TransportChoice::threads && launched) {
     throw InputError("under mpirun the ranks are the workers: drop --transport threads, or drop mpirun");
   }
@@ -199,12 +196,6 @@ int default_workers() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// hogwild is one rank, its workers that rank's threads.
-int threads_of_a_rank(const RunOptions& run) {
-  if (run.solver != SolverChoice::hogwild) return run.threads;
-  return run.workers == 0 ? default_workers() : run.workers;
-}
-
 std::optional<Topology> make_network(const RunOptions& run, int nodes) {
   if (run.mode != Mode::decentralized) return std::nullopt;
   Topology topology = make_topology(run.network.topology, nodes, run.network.weights, run.seed);
@@ -214,7 +205,7 @@ std::optional<Topology> make_network(const RunOptions& run, int nodes) {
 
 // Under a parameter server the last ranks hold no rows.
 int readers_of(const RunOptions& run, int ranks) {
-  return run.mode == Mode::parameter_server && run.solver != SolverChoice::hogwild ? ranks - run.server.servers : ranks;
+  return run.mode == Mode::parameter_server ? ranks - run.server.servers : ranks;
 }
 
 void finish_report(const TrainOptions& options, const LoadSummary& summary, bool resumed, Endpoint& endpoint,
@@ -246,7 +237,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};
-  Executor executor(threads_of_a_rank(options.run), between_blocks);
+  Executor executor(options.run.threads, between_blocks);
 
   reporter.begin(Progress::Stage::training);
   const FitRequest request{
@@ -262,6 +253,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
             append_rows(data.shard, load_part(load_request, data.encoding, lost, load_request.readers,
                                               [&] { endpoint.progress(); }));
           },
+      .abandon_rows = [&] { data.shard = without_rows(data.shard); },
       .restore = [&] { return last_checkpoint(options, data.encoding); },
       .on_round =
           [&](const RoundReport& round, double gap) {
@@ -281,7 +273,6 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
 // How many ranks to start: the workers asked for, as many as the simulated cluster has room for, or one per processor;
 // and the servers.
 int ranks_of(const RunOptions& run, int nodes) {
-  if (run.solver == SolverChoice::hogwild) return 1;
   const int servers = run.mode == Mode::parameter_server ? run.server.servers : 0;
   if (run.workers != 0) return run.workers + servers;
   return nodes != 0 ? nodes : default_workers() + servers;
@@ -294,7 +285,7 @@ void check_ranks(const RunOptions& run, int ranks) {
         fmt::format("--servers {} leaves no worker among {} rank{}: start more ranks, or ask for fewer servers",
                     run.server.servers, ranks, ranks == 1 ? "" : "s"));
   }
-  if (run.solver == SolverChoice::hogwild || run.workers == 0 || workers == run.workers) return;
+  if (run.workers == 0 || workers == run.workers) return;
   throw InputError(
       fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers", run.workers, ranks));
 }

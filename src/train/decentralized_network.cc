@@ -251,6 +251,11 @@ void Network::bury(int dead, const PeerLost& lost) {
   const std::string sentence = lost.rank() == dead ? lost.what() : fmt::format("rank {} was lost", dead);
   lost_.push_back({dead, sentence, options_.session.adopt ? heir : -1});
   if (options_.session.adopt && heir == given_.rank()) options_.session.adopt(dead);
+  for (LostRank& earlier : lost_) {  // what the dead had taken over itself
+    if (earlier.rows_taken_over_by != dead) continue;
+    if (heir == given_.rank()) options_.session.adopt(earlier.rank);
+    earlier.rows_taken_over_by = heir;
+  }
 }
 
 void Network::choose_part() {

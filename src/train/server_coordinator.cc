@@ -89,8 +89,8 @@ void ServerCoordinator::end_round(Time now) {
     least_round_ = rounds_;
     least_epochs_ = epochs_;
   }
-  stuck_ = rounds_ - least_round_ >= std::max(kPatienceRounds, rounds_ / 3) &&
-           epochs_ - least_epochs_ >= kPatienceEpochs;
+  stuck_ =
+      rounds_ - least_round_ >= std::max(kPatienceRounds, rounds_ / 3) && epochs_ - least_epochs_ >= kPatienceEpochs;
 }
 
 void ServerCoordinator::keep(const RoundReport& report) {

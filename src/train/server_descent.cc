@@ -18,11 +18,12 @@ DescentServer::DescentServer(const RunFacts& facts, KeyRange range, std::vector<
       lipschitz_(facts.lipschitz > 0 ? facts.lipschitz : 1),
       fixed_step_(step),
       shares_(static_cast<double>(facts.workers()) / facts.weight),
-      workers_(facts.workers()),
       weights_(facts.weights),
       w_(std::move(w)),
       window_(range.size(), 0.0),
       gradient_(range.size(), 0.0),
+      heard_(facts.workers(), false),
+      unheard_(facts.workers()),
       recent_staleness_(static_cast<std::int64_t>(facts.workers()) - 1) {
   for (std::size_t j = range.begin; j < range.end; ++j) {
     penalty_.push_back(facts.penalty[j]);
@@ -37,11 +38,23 @@ double DescentServer::step_for(std::int64_t staleness) {
   return 1 / (lipschitz_ * static_cast<double>(2 * recent_staleness_ + 1));
 }
 
-void DescentServer::end_of_window() {
-  if (++in_window_ < workers_) return;
-  for (std::size_t j = 0; j < w_.size(); ++j) gradient_[j] = window_[j] / weight_ + penalty_[j] * w_[j];
+// The penalty counts with each push by its worker's share, as in the step.
+void DescentServer::end_of_window(std::size_t worker) {
+  ++in_window_;
+  share_in_window_ += shares_ * weights_[worker];
+  if (!heard_[worker]) {
+    heard_[worker] = true;
+    --unheard_;
+  }
+  if (unheard_ > 0) return;
+  const auto pushes = static_cast<double>(in_window_);
+  for (std::size_t j = 0; j < w_.size(); ++j)
+    gradient_[j] = (shares_ * window_[j] + share_in_window_ * penalty_[j] * w_[j]) / pushes;
   std::fill(window_.begin(), window_.end(), 0.0);
+  std::fill(heard_.begin(), heard_.end(), false);
+  unheard_ = heard_.size();
   in_window_ = 0;
+  share_in_window_ = 0;
   if (++windows_ % kWindows != 0) return;
   recent_staleness_ = window_staleness_;
   window_staleness_ = 0;
@@ -54,7 +67,7 @@ Work DescentServer::apply(const Push& push) {
     window_[j] += push.values[j];
     w_[j] -= step * (shares_ * push.values[j] + own * penalty_[j] * w_[j]);
   }
-  end_of_window();
+  end_of_window(static_cast<std::size_t>(push.worker));
   const auto n = static_cast<double>(w_.size());
   return {.bytes = 48 * n, .flops = 7 * n};
 }

@@ -6,6 +6,8 @@
 //
 // Where it settles: at the minimiser of Σ_k rate_k (f_k + S_k ½ Σ p w²), rate_k: pushes of worker k per second. That is
 // F's minimiser only where all are equally fast (or agree on it); dave has no such bias. The certificate shows it.
+// Around that point w goes on moving in a cycle of the size of one step, α m (S_k/S)|∇f_k/S_k|, since the workers'
+// gradients do not vanish there and take turns.
 //
 // Step: delayed descent w_{t+1} = w_t − α L w_{t−τ} on a quadratic is stable exactly for αL < 2 sin(π/(2(2τ+1))), which
 // is more than 2/(2τ+1); here α = 1/(L (2τ+1)) with τ the largest staleness among the last pushes, so that L may be
@@ -36,14 +38,16 @@ class DescentServer final : public ServerRule {
 
  private:
   double step_for(std::int64_t staleness);
-  void end_of_window();
+  void end_of_window(std::size_t worker);
 
   double weight_, lipschitz_, fixed_step_, shares_;  // shares_: m / S
-  std::size_t workers_;
   std::vector<double> penalty_, l1_, weights_, w_;
-  // The sum of the last m pushes is the gradient that moves w; windows of m pushes, the last whole one kept.
+  // The mean of pushes is the gradient that moves w. Taken over windows in which every worker has pushed; of the last
+  // whole one kept.
   std::vector<double> window_, gradient_;
-  std::size_t in_window_ = 0, windows_ = 0;
+  std::vector<bool> heard_;
+  std::size_t unheard_, in_window_ = 0, windows_ = 0;
+  double share_in_window_ = 0;
   std::int64_t window_staleness_ = 0, recent_staleness_;
 };
 

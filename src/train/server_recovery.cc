@@ -105,6 +105,8 @@ void ServerSession::take_over_rows(LostRank& lost) {
   if (plan_.workers[adopter] == rank()) {
     try {
       options_.session.adopt(lost.rank);
+      for (const LostRank& earlier : result_.session.lost)  // what the lost one had taken over itself
+        if (earlier.rows_taken_over_by == lost.rank) options_.session.adopt(earlier.rank);
     } catch (const Error&) {
       failure = std::current_exception();
     }
@@ -114,6 +116,8 @@ void ServerSession::take_over_rows(LostRank& lost) {
   if (failure) std::rethrow_exception(failure);
   if (failed > 0) end_by_name(lost, "its rows could not be read again");
   plan_.rows[adopter] += rows;
+  for (LostRank& earlier : result_.session.lost)
+    if (earlier.rows_taken_over_by == lost.rank) earlier.rows_taken_over_by = plan_.workers[adopter];
   lost.rows_taken_over_by = plan_.workers[adopter];
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr double kStricter = 4;            // of squares, after an exact check said no
 constexpr int kChecksWithoutProgress = 3;  // then the rule has settled
 constexpr double kProgress = 0.9;          // of the gradient's norm
+constexpr double kSettled = 1e-5;          // likewise
 
 }  // namespace
 
@@ -61,6 +62,7 @@ void ServerSession::form() {
   exact.l1 = options_.session.l1;
   exact_ = std::make_unique<MapReduce>(objective_, endpoint(), exact);
   if (serves()) {
+    MUSTER_CHECK(objective_.rows() == 0, "a server has no rows");
     const KeyRange range = plan_.range_of(rank());
     Columns part;
     for (const std::vector<double>& column : columns_)
@@ -108,10 +110,11 @@ void ServerSession::assemble() {
 
 // True: done. Deterministic in numbers that are equal on all ranks.
 bool ServerSession::check() {
-  double agreed[3] = {0, 0, end_ && end_->cause == PhaseEnd::Cause::diverged ? 1.0 : 0.0};
+  double agreed[4] = {0, 0, end_ && end_->cause == PhaseEnd::Cause::diverged ? 1.0 : 0.0, 0};
   if (rank() == plan_.coordinator()) {
     agreed[0] = static_cast<double>(end_->cause);
     agreed[1] = static_cast<double>(coordinator_->rounds());
+    if (coordinator_->last_round()) agreed[3] = coordinator_->last_round()->gradient_norm;
   }
   share_numbers(agreed);
   const auto cause = agreed[2] > 0 ? PhaseEnd::Cause::diverged : static_cast<PhaseEnd::Cause>(agreed[0]);
@@ -144,15 +147,19 @@ bool ServerSession::check() {
     case PhaseEnd::Cause::no_progress:
       break;
   }
-  if (improved(exact)) checks_without_progress_ = 0;
-  if (++checks_without_progress_ <= kChecksWithoutProgress) return false;
+  if (!has_settled(exact.gradient_norm, agreed[3])) return false;
   return finish(StopReason::stalled, "the rule has settled, and not at the minimiser: see its gradient"), true;
 }
 
-bool ServerSession::improved(const RoundState& exact) {
-  const bool better = !best_norm_ || exact.gradient_norm < kProgress * *best_norm_;
-  if (better) best_norm_ = exact.gradient_norm;
-  return better;
+// own: the gradient that still moves the rule, as the servers estimate it. Settled: nothing to speak of does, or
+// neither gradient has shrunk for some checks.
+bool ServerSession::has_settled(double exact, double own) {
+  if (own <= kSettled * exact) return true;
+  const bool better = exact < kProgress * best_exact_ || own < kProgress * best_own_;
+  best_exact_ = std::min(best_exact_, exact);
+  best_own_ = std::min(best_own_, own);
+  checks_without_progress_ = better ? 0 : checks_without_progress_ + 1;
+  return checks_without_progress_ >= kChecksWithoutProgress;
 }
 
 void ServerSession::finish(StopReason reason, std::string detail) {

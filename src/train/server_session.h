@@ -13,6 +13,7 @@
 // A second loss while the first is being recovered from ends the run by name.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,7 +45,7 @@ class ServerSession {
   void phase();
   void assemble();
   bool check();
-  bool improved(const RoundState& exact);
+  bool has_settled(double exact, double own);
   void finish(StopReason reason, std::string detail);
   void share();
   void absorb_gate();
@@ -78,7 +79,7 @@ class ServerSession {
 
   std::optional<PhaseEnd> end_;
   double strictness_ = 1;
-  std::optional<double> best_norm_;
+  double best_exact_ = std::numeric_limits<double>::infinity(), best_own_ = best_exact_;
   int checks_without_progress_ = 0;
   std::int64_t largest_gap_ = 0;
 

@@ -97,7 +97,7 @@ def test_cheaper_rounds_still_meet_the_tolerance(tmp_path, table, options):
 def test_a_node_that_dies_is_dropped_or_taken_over(tmp_path, table):
     _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
     cluster = tmp_path / "c.toml"
-    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.02\n", encoding="utf-8")
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
     arguments = [table, *LOGISTIC, *NETWORK, "-n", 6, "--simulate", cluster, "--tolerance", "1e-9"]
     _, without = trained(tmp_path, *arguments, name="without")
     assert [lost["rank"] for lost in without["lost"]] == [2]
@@ -109,7 +109,7 @@ def test_a_node_that_dies_is_dropped_or_taken_over(tmp_path, table):
 
 def test_a_network_that_a_death_cuts_is_reported_with_its_parts(tmp_path, table):
     cluster = tmp_path / "c.toml"
-    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.02\n", encoding="utf-8")
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
     arguments = [table, *LOGISTIC, *NETWORK, "--topology", "line", "-n", 6, "--simulate", cluster]
     refused(run("train", *arguments, "-o", tmp_path / "m.json", code=None), "0-1", "3-5", code=4)
     _, report = trained(tmp_path, *arguments, "--allow-parts")

@@ -59,11 +59,11 @@ def test_dave_reaches_the_objective_of_mapreduce_on_real_sets(tmp_path, name):
 
 @pytest.mark.parametrize("problem", [SQUARED, LOGISTIC], ids=["squared", "logistic"])
 def test_the_plain_rule_under_bsp_is_gradient_descent_bit_for_bit(tmp_path, table, problem):
-    same = [table, *problem, "--reproducible", "--max-rounds", "40", "--tolerance", "1e-14"]
-    gd, _ = trained(tmp_path, *same, "--solver", "gd", "-n", 3, name="gd", code=3)
+    same = [table, *problem, "--reproducible", "--tolerance", "1e-14"]
+    gd, _ = trained(tmp_path, *same, "--solver", "gd", "-n", 3, "--max-rounds", 10, name="gd", code=3)  # one to look, nine steps
     for transport in ("threads", "sim"):
         sgd, _ = trained(tmp_path, *same, *SERVER, "--solver", "sgd", "--sync", "bsp", "-n", 3, "--servers", 2,
-                         "--transport", transport, name=transport, code=3)
+                         "--transport", transport, "--max-rounds", 9, name=transport, code=3)
         assert sgd.bits == gd.bits
 
 
@@ -95,8 +95,7 @@ def test_every_synchronisation_ends_at_the_optimum(tmp_path, table, sync):
 
 def test_the_plain_rule_says_that_it_stalled_away_from_the_optimum(tmp_path, table):
     cluster = tmp_path / "c.toml"
-    cluster.write_text("[[nodes]]\ncount = 1\n[nodes.node]\nfactor = 1\n[[nodes]]\ncount = 1\n[nodes.node]\nfactor = 6\n"
-                       "[[nodes]]\ncount = 1\n", encoding="utf-8")
+    cluster.write_text("[[nodes]]\n[[nodes]]\nfactor = 6\n[[nodes]]\n", encoding="utf-8")
     result = run("train", table, *LOGISTIC, *SERVER, "--solver", "sgd", "--simulate", cluster, "--max-rounds", "3000",
                  "-o", tmp_path / "m.json", "--report", tmp_path / "r.json", code=None)
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
@@ -107,7 +106,7 @@ def test_the_plain_rule_says_that_it_stalled_away_from_the_optimum(tmp_path, tab
 def test_a_worker_that_dies_is_named_and_its_rows_are_taken_over(tmp_path, table):
     _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
     cluster = tmp_path / "c.toml"
-    cluster.write_text("[[failures.deaths]]\nnode = 1\nat = 0.02\n", encoding="utf-8")
+    cluster.write_text("[[failures.deaths]]\nnode = 1\nat = 0.004\n", encoding="utf-8")
     _, report = trained(tmp_path, table, *LOGISTIC, *SERVER, "-n", 4, "--simulate", cluster, "--tolerance", "1e-9")
     assert [lost["rank"] for lost in report["lost"]] == [1]
     assert report["lost"][0]["rows_taken_over_by"] in (0, 2, 3)
@@ -119,7 +118,7 @@ def test_a_worker_that_dies_is_named_and_its_rows_are_taken_over(tmp_path, table
 @pytest.mark.parametrize("replicas, code", [(2, 0), (1, 4)])
 def test_a_server_that_dies_is_replaced_where_its_range_has_a_replica(tmp_path, table, replicas, code):
     cluster = tmp_path / "c.toml"
-    cluster.write_text("[[failures.deaths]]\nnode = 4\nat = 0.02\n", encoding="utf-8")
+    cluster.write_text("[[failures.deaths]]\nnode = 4\nat = 0.004\n", encoding="utf-8")
     result = run("train", table, *LOGISTIC, *SERVER, "-n", 3, "--servers", 2, "--replicas", replicas, "--simulate",
                  cluster, "-o", tmp_path / "m.json", code=None)
     if code == 0:
@@ -137,7 +136,6 @@ def test_a_server_that_dies_is_replaced_where_its_range_has_a_replica(tmp_path, 
     ([*SERVER, "--sync", "ssp:x"], ["--sync", "whole number"]),
     ([*SERVER, "--compress", "topk:0"], ["--compress", "at least 1"]),
     ([*SERVER, "--topology", "star"], ["--topology", "decentralized"]),
-    ([*SERVER, "--solver", "hogwild", "--transport", "sim"], ["hogwild", "--transport"]),
     (["--sync", "async"], ["--sync", "parameter-server"]),
     (["--servers", "2"], ["--servers", "parameter-server"]),
     (["--l1", "0.1", "--solver", "lbfgs"], ["--l1", "nesterov"]),

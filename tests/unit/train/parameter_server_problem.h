@@ -50,8 +50,8 @@ struct LogisticRows {
     for (int i = 0; i < rows; ++i) {
       Vector x(dimension, 1.0);
       for (std::size_t j = 1; j < dimension; ++j)
-        x[j] = std::sin(1.0 + 37 * worker + 3.1 * i + 1.7 * static_cast<double>(j) * (i + 1)) + 0.2 * worker;
-      const double score = x[1] - 0.5 * x[dimension - 1] + 0.4 * std::cos(5.0 * i + worker) - 0.1 * worker;
+        x[j] = std::sin(1.0 + 37 * worker + 3.1 * i + 1.7 * static_cast<double>(j) * (i + 1)) + 0.04 * worker;
+      const double score = x[1] - 0.5 * x[dimension - 1] + 0.8 * std::cos(5.0 * i + worker) - 0.1 * worker;
       data.y.push_back(score > 0 ? 1 : -1);
       data.x.push_back(std::move(x));
     }
@@ -215,7 +215,9 @@ inline Outcome train(const MakeObjective& make, const ParameterServerOptions& op
   outcome.w.resize(model.nodes.size());
   int lowest = ranks;
   outcome.report = run_simulated(ranks, model, endpoint_options, [&](Endpoint& endpoint) {
-    const std::unique_ptr<Objective> objective = make(endpoint.rank());
+    const bool works = endpoint.rank() < ranks - options.server.servers;
+    const std::unique_ptr<Objective> objective =
+        works ? make(endpoint.rank()) : std::make_unique<QuadraticShard>(0.0, 1.0, Vector(start.size(), 0.0));
     ParameterServerResult result = train_parameter_server(*objective, endpoint, start, options);
     outcome.w[static_cast<std::size_t>(endpoint.rank())] = result.session.w;
     if (endpoint.rank() > lowest) return;
