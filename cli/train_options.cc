@@ -132,8 +132,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"nids", SolverChoice::nids},
        {"gradient-tracking", SolverChoice::gradient_tracking},
        {"push-sum", SolverChoice::push_sum},
-       {"dgd", SolverChoice::dgd},
-       {"pairwise", SolverChoice::pairwise}},
+       {"dgd", SolverChoice::dgd}},
       run.solver,
       "mapreduce: exact (squared loss by one pass and one solve), lbfgs (limited-memory BFGS), gd (gradient descent "
       "with "
@@ -141,8 +140,8 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       "lbfgs]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
       "[auto: dave]; decentralized: nids (exact, symmetric graphs), "
-      "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased), pairwise "
-      "(asynchronous) [auto: by the graph]");
+      "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased) "
+      "[auto: by the graph]");
   set.value("--sync", "bsp|ssp:S|async",
             "who waits for whom; bsp: all for all, every round; ssp:S: a worker that is S clocks ahead of the slowest; "
             "async: nobody [bsp; parameter-server: async]",

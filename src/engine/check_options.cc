@@ -23,7 +23,7 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 12> kSolvers{{
+constexpr std::array<SolverEntry, 11> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
     {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
@@ -35,7 +35,6 @@ constexpr std::array<SolverEntry, 12> kSolvers{{
     {SolverChoice::nids, "nids", Mode::decentralized},
     {SolverChoice::gradient_tracking, "gradient-tracking", Mode::decentralized},
     {SolverChoice::push_sum, "push-sum", Mode::decentralized},
-    {SolverChoice::pairwise, "pairwise", Mode::decentralized},
 }};
 
 std::vector<std::string_view> solvers_of(Mode mode) {
@@ -76,16 +75,10 @@ void check_server(const RunOptions& run) {
 
 void check_network(const TrainOptions& options) {
   const RunOptions& run = options.run;
-  require(run.sync.kind != Kind::ssp,
-          "--sync ssp needs a server that counts clocks: choose --mode parameter-server, or --sync bsp or async");
-  const bool async = run.sync.kind == Kind::async;
-  const bool pairwise = run.solver == SolverChoice::pairwise;
-  require(!async || pairwise || run.solver == SolverChoice::automatic,
-          "--sync async in a decentralized network means --solver pairwise: change one of them");
-  require(!pairwise || run.sync.kind != Kind::bsp,
-          "--solver pairwise is asynchronous: drop --sync bsp, or choose another solver");
+  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::bsp,
+          "--mode decentralized goes in rounds of neighbours: drop --sync, or choose --mode parameter-server");
   const bool nids = run.solver == SolverChoice::nids || run.solver == SolverChoice::automatic;
-  require(options.problem.l1 == 0 || (nids && !async), "--l1 in a decentralized network needs --solver nids");
+  require(options.problem.l1 == 0 || nids, "--l1 in a decentralized network needs --solver nids");
   require(run.network.node < 0 || run.workers == 0 || run.network.node < run.workers,
           "--node names a node, counted from 0, below the number of workers");
 }

@@ -54,8 +54,6 @@ void check_exact(const FitContext& context) {
 
 Choice choose_network_solver(const FitContext& context) {
   const Topology& topology = *context.topology;
-  if (context.request.options.run.sync.kind == Synchronisation::Kind::async)
-    return {SolverChoice::pairwise, "pairwise, because --sync async lets two neighbours meet without a round of all"};
   if (topology.period() > 1)
     return {SolverChoice::gradient_tracking,
             fmt::format("gradient-tracking, because the graph {} changes from round to round", topology.name())};
@@ -74,7 +72,6 @@ void check_network_solver(const FitContext& context, SolverChoice solver) {
   };
   if (solver == SolverChoice::nids && !fixed_and_symmetric)
     refuse("a fixed graph with symmetric weights", topology.period() > 1 ? "gradient-tracking" : "push-sum");
-  if (solver == SolverChoice::pairwise && !fixed_and_symmetric) refuse("an undirected graph", "push-sum");
   const bool averages = solver == SolverChoice::dgd || solver == SolverChoice::gradient_tracking;
   if (averages && !topology.doubly_stochastic()) refuse("weights whose rows and columns sum to 1", "push-sum");
 }

@@ -47,9 +47,9 @@ void name_roles(const FitContext& context, const Trained& trained, std::vector<W
   for (const LostRank& lost : trained.lost) workers[static_cast<std::size_t>(lost.rank)].role = "lost";
 }
 
-std::string synchronisation(const RunOptions& run, const Trained& trained) {
+std::string synchronisation(const RunOptions& run) {
   if (run.sync.kind != Synchronisation::Kind::automatic) return name(run.sync);
-  return run.mode == Mode::parameter_server || trained.solver == "pairwise" ? "async" : "bsp";
+  return run.mode == Mode::parameter_server ? "async" : "bsp";
 }
 
 // A graph of thousands of nodes takes seconds: one rank looks, after the others have stopped waiting.
@@ -73,7 +73,7 @@ Report make_report(FitContext& context, Trained trained, std::string solver_reas
   report.stop_reason = trained.reason;
   report.stop_detail = std::move(trained.detail);
   report.mode = name(run.mode);
-  report.synchronisation = synchronisation(run, trained);
+  report.synchronisation = synchronisation(run);
   report.compression = name(run.compression);
   report.solver = trained.solver;
   report.solver_reason = std::move(solver_reason);

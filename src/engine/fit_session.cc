@@ -35,8 +35,6 @@ NetworkSolver network_solver(SolverChoice solver) {
       return NetworkSolver::gradient_tracking;
     case SolverChoice::push_sum:
       return NetworkSolver::push_sum;
-    case SolverChoice::pairwise:
-      return NetworkSolver::pairwise;
     default:
       MUSTER_CHECK(solver == SolverChoice::nids, "a solver of the decentralized network");
       return NetworkSolver::nids;
@@ -132,7 +130,7 @@ class SessionTrainer {
     options.compression = asked.run.compression;
     options.sync = asked.run.sync;
     if (options.sync.kind == Synchronisation::Kind::automatic) {
-      const bool async = asked.run.mode == Mode::parameter_server || solver_ == SolverChoice::pairwise;
+      const bool async = asked.run.mode == Mode::parameter_server;
       options.sync.kind = async ? Synchronisation::Kind::async : Synchronisation::Kind::bsp;
     }
     options.seed = asked.run.seed;

@@ -9,7 +9,7 @@
 
 namespace muster {
 
-enum class NetworkSolver { dgd, nids, gradient_tracking, push_sum, pairwise };
+enum class NetworkSolver { dgd, nids, gradient_tracking, push_sum };
 
 struct DecentralizedOptions {
   SessionOptions session;

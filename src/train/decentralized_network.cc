@@ -125,9 +125,6 @@ void Network::check() const {
                         "--solver push-sum",
                         on));
       break;
-    case NetworkSolver::pairwise:
-      if (!topology_.symmetric() || topology_.period() > 1)
-        throw InputError(fmt::format("pairwise averages over undirected edges of a fixed graph, which {} is not", on));
   }
   const bool corrected = options_.solver == NetworkSolver::nids || options_.solver == NetworkSolver::gradient_tracking;
   if (local && !corrected)
@@ -140,8 +137,6 @@ void Network::check() const {
         fmt::format("compressed messages need the same neighbours every round and no push-sum, but this "
                     "is {}",
                     on));
-  if (compressed && options_.solver == NetworkSolver::pairwise)
-    throw InputError("pairwise sends its messages whole: leave out --compress");
 }
 
 // What every node must know of the others: S, L and the topology's spectrum, once per network.

@@ -131,10 +131,8 @@ std::unique_ptr<Rule> make_rule(std::vector<double> start, RuleOptions options) 
     case NetworkSolver::gradient_tracking:
     case NetworkSolver::push_sum:
       return std::make_unique<Tracking>(std::move(start), std::move(options));
-    case NetworkSolver::pairwise:
-      break;
   }
-  MUSTER_CHECK(false, "pairwise has no rounds");
+  MUSTER_CHECK(false, "a solver without a rule");
 }
 
 }  // namespace muster

@@ -46,10 +46,10 @@
 namespace muster {
 
 struct RuleOptions {
-  NetworkSolver solver = NetworkSolver::nids;  // not pairwise
-  double step = 1;                             // α
-  std::int64_t local_steps = 1;                // H; 1 for dgd and push_sum, and with l1
-  std::vector<double> l1;                      // q, or empty
+  NetworkSolver solver = NetworkSolver::nids;
+  double step = 1;               // α
+  std::int64_t local_steps = 1;  // H; 1 for dgd and push_sum, and with l1
+  std::vector<double> l1;        // q, or empty
   // Writes g_k at w: for the local steps beyond the first. May be empty where there are none.
   std::function<void(std::span<const double> w, std::span<double> gradient)> gradient;
 };

@@ -1,5 +1,5 @@
 // Training on one network, until the nodes agree to meet, or one is lost. decentralized.cc makes a new stage after a
-// loss; a stage is decentralized_rounds.h (synchronous) or gossip_pairwise.h (each node at its own pace).
+// loss; a stage is decentralized_rounds.h (synchronous).
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,6 @@ namespace muster {
 
 inline constexpr Tag kGossipTag = 0x6701;      // a round's message
 inline constexpr Tag kGossipLossTag = 0x6702;  // a neighbour is lost: leave for the meeting of the survivors
-inline constexpr Tag kPairTag = 0x6703;        // between two nodes of the asynchronous form
 
 struct Agreement {
   enum Maximum { kGradient, kDisagreement, kMinusValue, kMoved, kCancelled, kOutOfTime, kNotFinite, kMaxima };

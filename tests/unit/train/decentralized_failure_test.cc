@@ -162,7 +162,7 @@ class Counting final : public EndpointDecorator {
  public:
   Counting(Endpoint& inner, std::map<int, std::set<std::size_t>>& sizes) : EndpointDecorator(inner), sizes_(sizes) {}
   void send(int to, Tag tag, Buffer payload) override {
-    EXPECT_TRUE(tag == kGossipTag || tag == kPairTag || tag >= kFirstReservedTag) << tag;
+    EXPECT_TRUE(tag == kGossipTag || tag >= kFirstReservedTag) << tag;
     if (tag < kFirstReservedTag) sizes_[to].insert(payload.size());
     EndpointDecorator::send(to, tag, std::move(payload));
   }
