@@ -6,7 +6,7 @@ namespace muster {
 
 DecentralizedResult train_decentralized(Objective& objective, Endpoint& endpoint, const Topology& topology,
                                         std::vector<double> start, const DecentralizedOptions& options) {
-  return Network(objective, endpoint, topology, std::move(start), options).run();
+  return NetworkSession(objective, endpoint, topology, std::move(start), options).run();
 }
 
 }  // namespace muster

@@ -70,8 +70,8 @@ class LastOfChain final : public EndpointDecorator {
 
 }  // namespace
 
-Network::Network(Objective& objective, Endpoint& endpoint, const Topology& topology, std::vector<double> start,
-                 const DecentralizedOptions& options)
+NetworkSession::NetworkSession(Objective& objective, Endpoint& endpoint, const Topology& topology,
+                               std::vector<double> start, const DecentralizedOptions& options)
     : objective_(objective), given_(endpoint), topology_(topology), options_(options), w_(std::move(start)) {
   MUSTER_CHECK(w_.size() == objective.dimension(), "one starting value for each coordinate");
   MUSTER_CHECK(options.session.penalty.size() == w_.size(), "one penalty for each coordinate");
@@ -81,19 +81,19 @@ Network::Network(Objective& objective, Endpoint& endpoint, const Topology& topol
   nodes_ = endpoint.members();
 }
 
-Network::~Network() {
+NetworkSession::~NetworkSession() {
   stage_.reset();
   all_.reset();
   node_.reset();
   while (!survivors_.empty()) survivors_.pop_back();
 }
 
-bool Network::training() const {
+bool NetworkSession::training() const {
   return std::find(nodes_.begin(), nodes_.end(), given_.rank()) != nodes_.end();
 }
 
 // Rules and graphs that do not go together are refused; the same on every rank.
-void Network::check() const {
+void NetworkSession::check() const {
   check_connected(topology_);
   const std::string on = fmt::format("the topology {} with {} weights", topology_.name(), topology_.weights_name());
   const bool compressed = options_.session.compression.kind != MessageCompression::Kind::none;
@@ -140,7 +140,7 @@ void Network::check() const {
 }
 
 // What every node must know of the others: S, L and the topology's spectrum, once per network.
-void Network::set_up() {
+void NetworkSession::set_up() {
   Endpoint& group = endpoint();
   Objective* mine = &objective_;
   if (!training()) {
@@ -176,7 +176,7 @@ void Network::set_up() {
   stage_ = std::make_unique<RoundsStage>(context, w_);
 }
 
-Meeting Network::train_and_meet() {
+Meeting NetworkSession::train_and_meet() {
   MeetingOptions options{nodes_, options_.network.node, options_.session.judge, options_.session.l1};
   int tightened = 0;
   while (true) {
@@ -192,7 +192,7 @@ Meeting Network::train_and_meet() {
   }
 }
 
-DecentralizedResult Network::run() {
+DecentralizedResult NetworkSession::run() {
   check();
   while (true) {
     try {
@@ -205,7 +205,7 @@ DecentralizedResult Network::run() {
   }
 }
 
-std::vector<int> Network::neighbours(int node) const {
+std::vector<int> NetworkSession::neighbours(int node) const {
   std::set<int> all;
   for (int round = 0; round < topology_.period(); ++round) {
     const MixingRow& row = topology_.row(node, round);
@@ -215,7 +215,7 @@ std::vector<int> Network::neighbours(int node) const {
   return {all.begin(), all.end()};
 }
 
-void Network::survive(const PeerLost& lost) {
+void NetworkSession::survive(const PeerLost& lost) {
   if (stage_) w_ = stage_->w();
   stage_.reset();
   if (node_) {
@@ -234,7 +234,7 @@ void Network::survive(const PeerLost& lost) {
 }
 
 // The lowest living neighbour takes the rows over; where none lives, the lowest living rank.
-void Network::bury(int dead, const PeerLost& lost) {
+void NetworkSession::bury(int dead, const PeerLost& lost) {
   const std::vector<int>& living = endpoint().members();
   int heir = living.front();
   for (const int neighbour : neighbours(dead)) {
@@ -253,7 +253,7 @@ void Network::bury(int dead, const PeerLost& lost) {
   }
 }
 
-void Network::choose_part() {
+void NetworkSession::choose_part() {
   const std::vector<std::vector<int>> parts = topology_.components();
   if (parts.size() > 1 && !options_.network.allow_parts)
     throw ClusterError(fmt::format("the loss of rank {} cuts the network into parts: {}", lost_.back().rank,
@@ -266,7 +266,7 @@ void Network::choose_part() {
     }
 }
 
-DecentralizedResult Network::finish(Meeting meeting) {
+DecentralizedResult NetworkSession::finish(Meeting meeting) {
   DecentralizedResult result;
   SessionResult& session = result.session;
   const std::size_t size = static_cast<std::size_t>(given_.size());

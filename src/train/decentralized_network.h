@@ -15,11 +15,11 @@
 
 namespace muster {
 
-class Network {
+class NetworkSession {
  public:
-  Network(Objective& objective, Endpoint& endpoint, const Topology& topology, std::vector<double> start,
-          const DecentralizedOptions& options);
-  ~Network();
+  NetworkSession(Objective& objective, Endpoint& endpoint, const Topology& topology, std::vector<double> start,
+                 const DecentralizedOptions& options);
+  ~NetworkSession();
 
   DecentralizedResult run();
 
