@@ -122,7 +122,7 @@ void RoundsStage::round() {
   broken_ = broken_ || !std::isfinite(value) || !finite(message_);
   if (broken_) std::fill(message_.begin(), message_.end(), 0.0);
   if (!broken_) {
-    agreement_.means[Agreement::kValue] += value - last_value_;
+    agreement_.means[StopAgreement::kValue] += value - last_value_;
     last_value_ = value;
   }
   gossip_->mix(message_, mixed_, agreement_);
@@ -153,12 +153,12 @@ void RoundsStage::measure(std::span<const double> before, double value) {
   }
   if (context_.options.solver == NetworkSolver::push_sum) weight_ = mixed_.back();
   const double energy = gossip_->energy();
-  agreement_.means[Agreement::kEnergy] += energy - last_energy_;
+  agreement_.means[StopAgreement::kEnergy] += energy - last_energy_;
   last_energy_ = energy;
   RoundReport report{context_.run.rounds, context_.endpoint.now() - context_.run.start,
-                     agreement_.means[Agreement::kValue] / weight_, std::sqrt(plain)};
+                     agreement_.means[StopAgreement::kValue] / weight_, std::sqrt(plain)};
   // For symmetric W never below the root mean square: mean |w_k − mean|² <= mean energy / (1 − λ₂).
-  report.consensus_distance = std::sqrt(std::max(0.0, agreement_.means[Agreement::kEnergy] / weight_) /
+  report.consensus_distance = std::sqrt(std::max(0.0, agreement_.means[StopAgreement::kEnergy] / weight_) /
                                         std::max(context_.spectrum.spectral_gap, 1e-12));
   if (!std::isfinite(report.objective)) report.objective = value;
   context_.run.record(report);
@@ -169,21 +169,22 @@ void RoundsStage::measure(std::span<const double> before, double value) {
 // What spreads from here on is what this node saw until now; what it sees within the window waits for the next.
 void RoundsStage::open_window() {
   window_begin_ = gossip_->exchanges();
-  std::array<double, Agreement::kMaxima>& mine = agreement_.maxima;
-  mine[Agreement::kGradient] = std::min(square_, 1e300);
-  mine[Agreement::kDisagreement] = std::min(context_.lipschitz * context_.lipschitz * gossip_->disagreement(), 1e300);
-  mine[Agreement::kMinusValue] = -agreement_.means[Agreement::kValue] / weight_;
-  mine[Agreement::kMoved] = std::min(moved_, 1e300);
-  mine[Agreement::kCancelled] = context_.cancelled() ? 1 : 0;
-  mine[Agreement::kOutOfTime] = context_.out_of_time() ? 1 : 0;
-  mine[Agreement::kNotFinite] = broken_ || !std::isfinite(mine[Agreement::kMinusValue]) ? 1 : 0;
-  if (mine[Agreement::kNotFinite] != 0) mine[Agreement::kMinusValue] = -std::numeric_limits<double>::max();
+  std::array<double, StopAgreement::kMaxima>& mine = agreement_.maxima;
+  mine[StopAgreement::kGradient] = std::min(square_, 1e300);
+  mine[StopAgreement::kDisagreement] =
+      std::min(context_.lipschitz * context_.lipschitz * gossip_->disagreement(), 1e300);
+  mine[StopAgreement::kMinusValue] = -agreement_.means[StopAgreement::kValue] / weight_;
+  mine[StopAgreement::kMoved] = std::min(moved_, 1e300);
+  mine[StopAgreement::kCancelled] = context_.cancelled() ? 1 : 0;
+  mine[StopAgreement::kOutOfTime] = context_.out_of_time() ? 1 : 0;
+  mine[StopAgreement::kNotFinite] = broken_ || !std::isfinite(mine[StopAgreement::kMinusValue]) ? 1 : 0;
+  if (mine[StopAgreement::kNotFinite] != 0) mine[StopAgreement::kMinusValue] = -std::numeric_limits<double>::max();
   moved_ = 0;
 }
 
 std::optional<Ending> RoundsStage::decide() {
   const bool nothing_measured = rounds_ == 1 || first_square_ == -1;
-  const std::array<double, Agreement::kMaxima> agreed = agreement_.maxima;
+  const std::array<double, StopAgreement::kMaxima> agreed = agreement_.maxima;
   open_window();
   if (nothing_measured) {  // the first window carried nothing yet
     first_square_ = std::numeric_limits<double>::infinity();
@@ -191,20 +192,20 @@ std::optional<Ending> RoundsStage::decide() {
     least_at_ = rounds_;
     return std::nullopt;
   }
-  if (agreed[Agreement::kCancelled] > 0) return Ending::interrupted;
-  if (agreed[Agreement::kOutOfTime] > 0) return Ending::max_time;
-  const double square = std::max(agreed[Agreement::kGradient], agreed[Agreement::kDisagreement]);
+  if (agreed[StopAgreement::kCancelled] > 0) return Ending::interrupted;
+  if (agreed[StopAgreement::kOutOfTime] > 0) return Ending::max_time;
+  const double square = std::max(agreed[StopAgreement::kGradient], agreed[StopAgreement::kDisagreement]);
   if (!std::isfinite(first_square_)) first_square_ = square;
-  if (agreed[Agreement::kNotFinite] > 0 || square > kGrowth * first_square_ + 1e-300) return shorten_step();
+  if (agreed[StopAgreement::kNotFinite] > 0 || square > kGrowth * first_square_ + 1e-300) return shorten_step();
   const std::function<bool(double, double)>& met = context_.options.session.estimate.met;
-  if (met && met(-agreed[Agreement::kMinusValue], square * strictness_)) return Ending::met;
-  if (agreed[Agreement::kMoved] <= kStill) return Ending::stalled;
+  if (met && met(-agreed[StopAgreement::kMinusValue], square * strictness_)) return Ending::met;
+  if (agreed[StopAgreement::kMoved] <= kStill) return Ending::stalled;
   if (square < least_square_) {
     least_square_ = square;
     least_at_ = rounds_;
     if (!broken_) best_ = rule_->w();
   }
-  const bool floor = rounds_ - least_at_ >= kPatience && agreed[Agreement::kMoved] <= kNearlyStill;
+  const bool floor = rounds_ - least_at_ >= kPatience && agreed[StopAgreement::kMoved] <= kNearlyStill;
   return floor ? std::optional(Ending::stalled) : std::nullopt;
 }
 

@@ -63,7 +63,7 @@ double Gossip::waited_seconds(int node) const {
   return found == waited_seconds_.end() ? 0 : found->second;
 }
 
-void Gossip::mix(std::span<const double> mine, std::span<double> mixed, Agreement& agreement) {
+void Gossip::mix(std::span<const double> mine, std::span<double> mixed, StopAgreement& agreement) {
   disagreement_ = energy_ = 0;
   exchange(mine, mixed, agreement);
   if (chebyshev_exchanges_ == 1) return;
@@ -84,13 +84,13 @@ void Gossip::mix(std::span<const double> mine, std::span<double> mixed, Agreemen
   }
 }
 
-void Gossip::exchange(std::span<const double> mine, std::span<double> mixed, Agreement& agreement) {
+void Gossip::exchange(std::span<const double> mine, std::span<double> mixed, StopAgreement& agreement) {
   const MixingRow& row = topology_.row(endpoint_.rank(), exchanges_++);
   const std::vector<std::byte> message = write(mine, agreement);
   for (const int to : sending_order(row.out, endpoint_.rank()))
     endpoint_.send(to, kGossipTag, Buffer::copy_of(std::span<const std::byte>(message)));
   for (std::size_t j = 0; j < mixed.size(); ++j) mixed[j] = compressed() ? mine[j] : row.self * mine[j];
-  Agreement mixing = agreement;
+  StopAgreement mixing = agreement;
   for (double& mean : mixing.means) mean *= row.self;
   for (const WeightedNeighbour& from : row.in) hear(from, mine, mixed, mixing);
   agreement = mixing;
@@ -98,7 +98,7 @@ void Gossip::exchange(std::span<const double> mine, std::span<double> mixed, Agr
                     .flops = 2.0 * static_cast<double>(mixed.size() * (row.in.size() + 1))});
 }
 
-std::vector<std::byte> Gossip::write(std::span<const double> mine, const Agreement& agreement) {
+std::vector<std::byte> Gossip::write(std::span<const double> mine, const StopAgreement& agreement) {
   std::vector<std::byte> bytes(kAgreementBytes);
   std::memcpy(bytes.data(), &agreement, kAgreementBytes);
   if (!compressed()) {
@@ -123,12 +123,12 @@ std::vector<std::byte> Gossip::write(std::span<const double> mine, const Agreeme
 }
 
 void Gossip::hear(const WeightedNeighbour& from, std::span<const double> mine, std::span<double> mixed,
-                  Agreement& mixing) {
+                  StopAgreement& mixing) {
   const Time begin = endpoint_.now();
   const Message message = endpoint_.receive({{from.node}, {kGossipTag, kGossipLossTag}}, Deadline::never());
   waited_seconds_[from.node] += endpoint_.now() - begin;
   if (message.tag == kGossipLossTag) throw read_loss(message);
-  Agreement theirs;
+  StopAgreement theirs;
   const std::span<const double> values = read(from.node, message.payload, theirs);
   const std::span<const double> base = compressed() ? std::span<const double>(public_[endpoint_.rank()]) : mine;
   if (compressed()) {
@@ -143,7 +143,7 @@ void Gossip::hear(const WeightedNeighbour& from, std::span<const double> mine, s
   for (std::size_t i = 0; i < theirs.means.size(); ++i) mixing.means[i] += from.weight * theirs.means[i];
 }
 
-std::span<const double> Gossip::read(int from, const Buffer& payload, Agreement& theirs) {
+std::span<const double> Gossip::read(int from, const Buffer& payload, StopAgreement& theirs) {
   const std::span<const std::byte> bytes(payload.data(), payload.size());
   const bool whole = compressed() ? bytes.size() >= kAgreementBytes
                                   : bytes.size() == kAgreementBytes + options_.message * sizeof(double);

@@ -33,13 +33,13 @@ namespace muster {
 inline constexpr Tag kGossipTag = 0x6701;      // a round's message
 inline constexpr Tag kGossipLossTag = 0x6702;  // a neighbour is lost: leave for the meeting of the survivors
 
-struct Agreement {
+struct StopAgreement {
   enum Maximum { kGradient, kDisagreement, kMinusValue, kMoved, kCancelled, kOutOfTime, kNotFinite, kMaxima };
   enum Mean { kValue, kEnergy, kMeans };
   std::array<double, kMaxima> maxima{};
   std::array<double, kMeans> means{};
 };
-inline constexpr std::size_t kAgreementBytes = sizeof(Agreement);
+inline constexpr std::size_t kAgreementBytes = sizeof(StopAgreement);
 
 struct GossipOptions {
   std::size_t copy = 0;       // of a message, the numbers that are a copy of the model (a divisor of the size)
@@ -62,7 +62,7 @@ class Gossip {
   Gossip(Endpoint& endpoint, const Topology& topology, GossipOptions options);
 
   // Collective over neighbours. Throws PeerLost for a neighbour, or for whom a neighbour has lost.
-  void mix(std::span<const double> mine, std::span<double> mixed, Agreement& agreement);
+  void mix(std::span<const double> mine, std::span<double> mixed, StopAgreement& agreement);
 
   std::int64_t exchanges() const { return exchanges_; }
   // Of the last mix: the largest Σ (scale_j (x_neighbour − x)_j)², and ½ Σ W_kj |x_j − x_k|².
@@ -72,10 +72,11 @@ class Gossip {
   void set_consensus_step(double step) { options_.consensus_step = step; }
 
  private:
-  void exchange(std::span<const double> mine, std::span<double> mixed, Agreement& agreement);
-  std::vector<std::byte> write(std::span<const double> mine, const Agreement& agreement);
-  void hear(const WeightedNeighbour& from, std::span<const double> mine, std::span<double> mixed, Agreement& mixing);
-  std::span<const double> read(int from, const Buffer& payload, Agreement& theirs);
+  void exchange(std::span<const double> mine, std::span<double> mixed, StopAgreement& agreement);
+  std::vector<std::byte> write(std::span<const double> mine, const StopAgreement& agreement);
+  void hear(const WeightedNeighbour& from, std::span<const double> mine, std::span<double> mixed,
+            StopAgreement& mixing);
+  std::span<const double> read(int from, const Buffer& payload, StopAgreement& theirs);
   void observe(std::span<const double> mine, std::span<const double> theirs, double weight);
   bool compressed() const { return options_.compression.kind != MessageCompression::Kind::none; }
 
