@@ -25,6 +25,11 @@ class Problem {
   // Writes B·v for a constant B with ∇²f(w) ≼ B for every w.
   virtual void curvature_product(std::span<const double> v, std::span<double> product) = 0;
 
+  // Where the ranks hold blocks of w instead of all of it: adds partial sums over coordinates (dot products, squared
+  // norms) over the blocks, so that every rank has the whole. Several in one call cost one exchange. Where w is whole:
+  // nothing to do. Solvers say it of every sum over coordinates they take a decision by.
+  virtual void sum_over_blocks(std::span<double> /*partial_sums*/) {}
+
   // Asked after each round, with the value and gradient at the current point: why to stop, or nothing. The answer is
   // the same on every rank. Implementations look at tolerance, time, cancellation and their own observations.
   struct Verdict {
