@@ -1,24 +1,20 @@
-// One training run, from options to model: the only place that names a concrete transport.
+// One training run, from options to model.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <thread>
 
 #include "base/atomic_file.h"
 #include "base/cancellation.h"
 #include "base/executor.h"
-#include "cluster/mpi/mpi_launch.h"
-#include "cluster/sim/cluster_file.h"
-#include "cluster/sim/sim_launch.h"
-#include "cluster/threads/threads_launch.h"
 #include "cluster/tracing_endpoint.h"
 #include "data/load.h"
 #include "engine/check_options.h"
 #include "engine/checkpoint.h"
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
+#include "engine/launch.h"
 #include "kernels/instruction_set.h"
 #include "muster/muster.h"
 
@@ -31,30 +27,6 @@ CancellationToken stop_requested;
 
 // How often observers hear of a run.
 constexpr double kProgressSeconds = 0.1;
-
-TransportChoice choose_transport(const RunOptions& run) {
-  const bool launched = launched_by_mpi();
-  if (run.transport == TransportChoice::mpi && !mpi_available()) {
-    throw InputError(
-        "--transport mpi: this build of muster lacks MPI: install Open MPI (libopenmpi-dev, openmpi-bin) and build "
-        "again");
-  }
-  if (run.transport == TransportChoice::mpi && !launched) {
-    throw InputError("--transport mpi needs a launcher: put 'mpirun -n N' in front of the command");
-  }
-  const bool simulated = run.transport == TransportChoice::sim || !run.simulate.empty();
-  if (simulated && run.transport != TransportChoice::sim && run.transport != TransportChoice::automatic) {
-    throw InputError("--simulate runs on the simulated cluster alone: drop --transport, or say --transport sim");
-  }
-  if (simulated && launched) {
-    throw InputError("a simulated cluster runs in one process: drop mpirun, or drop --transport sim and --simulate");
-  }
-  if (simulated) return TransportChoice::sim;
-  if (run.transport == TransportChoice::threads && launched) {
-    throw InputError("under mpirun the ranks are the workers: drop --transport threads, or drop mpirun");
-  }
-  return launched ? TransportChoice::mpi : TransportChoice::threads;
-}
 
 // Calls the observer, at most every kProgressSeconds and always for the first call of a stage.
 class Reporter {
@@ -191,21 +163,11 @@ void add_notes(const LoadSummary& summary, std::vector<std::string>& notes) {
   notes.insert(notes.begin(), all.begin(), all.end());
 }
 
-// The workers started where no number was asked for: one per processor this process may use.
-int default_workers() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 std::optional<Topology> make_network(const RunOptions& run, int nodes) {
   if (run.mode != Mode::decentralized) return std::nullopt;
   Topology topology = make_topology(run.network.topology, nodes, run.network.weights, run.seed);
   check_connected(topology);
   return topology;
-}
-
-// Under a parameter server the last ranks hold no rows.
-int readers_of(const RunOptions& run, int ranks) {
-  return run.mode == Mode::parameter_server ? ranks - run.server.servers : ranks;
 }
 
 void finish_report(const TrainOptions& options, const LoadSummary& summary, bool resumed, Endpoint& endpoint,
@@ -270,41 +232,10 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   return {make_model(options, data, fitted), fitted.report, speaks};
 }
 
-// How many ranks to start: the workers asked for, as many as the simulated cluster has room for, or one per processor;
-// and the servers.
-int ranks_of(const RunOptions& run, int nodes) {
-  const int servers = run.mode == Mode::parameter_server ? run.server.servers : 0;
-  if (run.workers != 0) return run.workers + servers;
-  return nodes != 0 ? nodes : default_workers() + servers;
-}
-
-void check_ranks(const RunOptions& run, int ranks) {
-  const int workers = readers_of(run, ranks);
-  if (workers < 1) {
-    throw InputError(
-        fmt::format("--servers {} leaves no worker among {} rank{}: start more ranks, or ask for fewer servers",
-                    run.server.servers, ranks, ranks == 1 ? "" : "s"));
-  }
-  if (run.workers == 0 || workers == run.workers) return;
-  throw InputError(
-      fmt::format("--workers {} does not fit the launcher's {} ranks: drop --workers", run.workers, ranks));
-}
-
-// The cluster of --simulate, or the uniform one.
-ClusterModel simulated_cluster(const RunOptions& run) {
-  ClusterModel model = run.simulate.empty() ? ClusterModel{} : read_cluster_file(run.simulate);
-  if (run.seed != 0) model.seed = run.seed;
-  return model;
-}
-
 }  // namespace
 
 void request_stop() noexcept {
   stop_requested.cancel();
-}
-
-bool silent_rank() {
-  return launched_by_mpi() && mpi_rank_from_environment() != 0;
 }
 
 TrainResult train(const TrainOptions& options, const ProgressObserver& observer) {
@@ -319,7 +250,6 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
 
   std::optional<TrainResult> result;
   const auto rank_main = [&](Endpoint& endpoint) {
-    check_ranks(options.run, endpoint.size());
     TrainResult mine;
     if (options.trace) {
       TracingEndpoint traced(endpoint, transport == TransportChoice::mpi && !options.run.reproducible);
@@ -331,18 +261,9 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
     // As threads, only rank 0 writes here; as processes, there is one rank in each.
     if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
   };
-  if (transport == TransportChoice::mpi) {
-    run_mpi(endpoint_options, rank_main);
-  } else if (transport == TransportChoice::sim) {
-    const ClusterModel model = simulated_cluster(options.run);
-    run_simulated(ranks_of(options.run, static_cast<int>(model.nodes.size())), model, endpoint_options, rank_main);
-    result->report.notes.push_back(fmt::format("times are virtual: those of the simulated cluster \"{}\"", model.name));
-  } else {
-    run_threads(ranks_of(options.run, 0), endpoint_options, rank_main);
-  }
-  result->report.transport = transport == TransportChoice::mpi   ? "mpi"
-                             : transport == TransportChoice::sim ? "sim"
-                                                                 : "threads";
+  for (std::string& note : launch(transport, options.run, endpoint_options, rank_main))
+    result->report.notes.push_back(std::move(note));
+  result->report.transport = name(transport);
   return std::move(*result);
 }
 
