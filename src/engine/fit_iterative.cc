@@ -4,9 +4,7 @@
 
 #include "engine/check_options.h"
 #include "engine/fit_problem.h"
-#include "solver/gd.h"
-#include "solver/lbfgs.h"
-#include "solver/nesterov.h"
+#include "engine/minimise.h"
 
 namespace muster {
 namespace {
@@ -71,16 +69,12 @@ class IterativeTrainer {
   }
 
   SolverResult solve(std::vector<double> start, std::int64_t first_round) {
-    const std::int64_t max_rounds = context_.request.options.stop.max_rounds;
-    if (solver_ == SolverChoice::lbfgs)
-      return minimise_lbfgs(map_reduce_, std::move(start), {.max_rounds = max_rounds, .first_round = first_round});
-    const std::uint64_t seed = context_.request.options.run.seed;
-    if (solver_ == SolverChoice::nesterov)
-      return minimise_nesterov(
-          map_reduce_, std::move(start),
-          {.l1 = problem_.coordinates().l1(), .max_rounds = max_rounds, .seed = seed, .first_round = first_round});
-    return minimise_gd(map_reduce_, std::move(start),
-                       {.max_rounds = max_rounds, .seed = seed, .first_round = first_round});
+    const TrainOptions& asked = context_.request.options;
+    return minimise(solver_, map_reduce_, std::move(start),
+                    {.l1 = problem_.coordinates().l1(),
+                     .max_rounds = asked.stop.max_rounds,
+                     .first_round = first_round,
+                     .seed = asked.run.seed});
   }
 
   Problem::Verdict judge(const RoundState& state) {

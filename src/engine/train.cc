@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "base/atomic_file.h"
-#include "base/cancellation.h"
 #include "base/executor.h"
 #include "cluster/tracing_endpoint.h"
 #include "data/load.h"
@@ -15,62 +14,14 @@
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
 #include "engine/launch.h"
+#include "engine/reporter.h"
+#include "engine/stop_request.h"
 #include "kernels/instruction_set.h"
 #include "muster/muster.h"
 
 namespace muster {
 
 namespace {
-
-// Set by request_stop(). A process trains one model at a time, and a signal handler can reach nothing else.
-CancellationToken stop_requested;
-
-// How often observers hear of a run.
-constexpr double kProgressSeconds = 0.1;
-
-// Calls the observer, at most every kProgressSeconds and always for the first call of a stage.
-class Reporter {
- public:
-  Reporter(const ProgressObserver& observer, Endpoint& endpoint) : observer_(observer), endpoint_(endpoint) {}
-
-  void begin(Progress::Stage stage) {
-    progress_ = {};
-    progress_.stage = stage;
-    began_ = endpoint_.now();
-    said_ = -kProgressSeconds;
-  }
-  void reading(const LoadProgress& load) {
-    if (endpoint_.rank() != 0) return;
-    progress_.rows = load.rows;
-    progress_.bytes = static_cast<double>(load.bytes_read);
-    progress_.total_bytes = static_cast<double>(load.bytes_total);
-    say();
-  }
-  // On one rank alone.
-  void training(const RoundReport& round, double gap) {
-    if (progress_.round == 0) progress_.first_gap = gap;
-    progress_.round = round.round;
-    progress_.objective = round.objective;
-    progress_.gap = gap;
-    say();
-  }
-  double seconds() const { return endpoint_.now() - began_; }
-
- private:
-  void say() {
-    if (!observer_) return;
-    progress_.seconds = seconds();
-    if (progress_.seconds - said_ < kProgressSeconds) return;
-    said_ = progress_.seconds;
-    observer_(progress_);
-  }
-
-  const ProgressObserver& observer_;
-  Endpoint& endpoint_;
-  Progress progress_;
-  Time began_ = 0;
-  double said_ = 0;
-};
 
 InstructionSet agree_on_instruction_set(Endpoint& endpoint) {
   double smallest = static_cast<double>(best_instruction_set());
@@ -183,7 +134,7 @@ void finish_report(const TrainOptions& options, const LoadSummary& summary, bool
 TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
                        Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
-  EndpointPeers peers(endpoint, stop_requested);
+  EndpointPeers peers(endpoint, stop_request());
   const InstructionSet instruction_set = agree_on_instruction_set(endpoint);
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
@@ -206,7 +157,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
       .data = data,
       .options = options,
       .instruction_set = instruction_set,
-      .cancellation = &stop_requested,
+      .cancellation = &stop_request(),
       .start = start,
       .topology = topology ? &*topology : nullptr,
       .losses_end_run = transport == TransportChoice::mpi,
@@ -233,10 +184,6 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
 }
 
 }  // namespace
-
-void request_stop() noexcept {
-  stop_requested.cancel();
-}
 
 TrainResult train(const TrainOptions& options, const ProgressObserver& observer) {
   check_options(options);
