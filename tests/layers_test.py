@@ -153,6 +153,36 @@ def test_nobody_prints_below_the_command():
     assert not findings(paths, r"std::(cout|cerr|clog)\b|\bprintf\(|\bputs\(|fmt::print\(")
 
 
+TEMPLATE = re.compile(r"template\s*<[^<>]*(?:<[^<>]*>[^<>]*)*>")
+SCOPE = re.compile(r"(?:\b(?P<kind>namespace|class|struct|union|enum(?:\s+(?:class|struct))?)"
+                   r"\s*(?:alignas\([^)]*\)|\[\[[^\]]*\]\])?\s*(?P<name>[\w:]*)[^;{}()=]*)?(?P<brace>[{}])")
+
+
+def types_of(path):
+    """Qualified names of the types that a file defines in named namespaces; not nested or unnamed ones."""
+    found, scopes = [], []  # of the open braces: the namespace's name, or "" for all others
+    for token in SCOPE.finditer(TEMPLATE.sub("", code(path))):
+        if token["brace"] == "}":
+            scopes.pop()
+            continue
+        space = token["kind"] == "namespace"
+        if token["kind"] and not space and token["name"] and "" not in scopes:
+            found.append("::".join([*scopes, token["name"]]))
+        scopes.append(token["name"] if space else "")
+    assert not scopes, f"{path}: braces do not match"
+    return found
+
+
+def test_no_two_types_have_one_name():
+    """Of two classes with one qualified name the linker keeps one's functions for both."""
+    homes = {}
+    for path in cxx_files("src", "include", "cli", "tests", "bench"):
+        for name in types_of(path):
+            homes.setdefault(name, []).append(str(path))
+    assert len(homes) > 100
+    assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
+
+
 def test_no_file_is_two_ideas():
     """Files stay under about 400 lines."""
     long = {str(p): len(read(p).splitlines()) for p in cxx_files("src", "cli", "include", "tests")}
@@ -178,3 +208,11 @@ def test_the_checks_can_fail(tmp_path):
     sample.write_text('int* p = new int;  // a new one\nauto s = "new";\n/* new\nnew */ auto c = \'"\'; int x = 1\'000; // delete\n')
     assert findings([sample], r"\bnew\b|\bdelete\b") == [f"{sample}:1: int* p = new int;"]
     assert code(sample).count("\n") == 4
+
+
+def test_the_scanner_of_types_can_tell_them_apart(tmp_path):
+    sample = tmp_path / "sample.h"
+    sample.write_text("namespace a { class B; template <class T, class U = X<T>> struct B : public C<T> { struct D { int x; }; };\n"
+                      "namespace { class E {}; }\nnamespace c::d { enum class F : int { g }; }\nvoid f(struct G* g) { struct H {}; }\n"
+                      "class alignas(64) I final : J {};\n}\n")
+    assert types_of(sample) == ["a::B", "a::c::d::F", "a::I"]

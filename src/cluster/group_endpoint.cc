@@ -230,7 +230,7 @@ void GroupEndpoint::flush(Deadline deadline) {
 void GroupEndpoint::close(std::string_view cause) {
   if (closed_) return;
   closed_ = true;
-  const Outcome outcome{cause.empty() ? Ending::ok : Ending::failed, station_.rank(), std::string(cause),
+  const Outcome outcome{cause.empty() ? RankEnding::ok : RankEnding::failed, station_.rank(), std::string(cause),
                         station_.engine_collectives()};
   for (const int member : group_.members) {
     if (member == rank()) continue;

@@ -20,22 +20,22 @@ const Outcome* GroupEndpoint::ended(int member) {
 // in good order has done its part, too.
 bool GroupEndpoint::failed(int member) {
   const Outcome* end = ended(member);
-  return end != nullptr &&
-         (end->ending == Ending::failed || end->ending == Ending::peer_lost || end->ending == Ending::silent);
+  return end != nullptr && (end->ending == RankEnding::failed || end->ending == RankEnding::peer_lost ||
+                            end->ending == RankEnding::silent);
 }
 
 void GroupEndpoint::throw_lost(int member) {
   reported_.insert(member);
   const Outcome end = *ended(member);
   const std::string name = station_.name(run_rank(member));
-  if (end.ending == Ending::cancelled) throw Cancelled(end.sentence);
+  if (end.ending == RankEnding::cancelled) throw Cancelled(end.sentence);
   Outcome why = end;
-  if (end.ending == Ending::ok) why.sentence = "left the group while others waited for it";
+  if (end.ending == RankEnding::ok) why.sentence = "left the group while others waited for it";
   station_.note_loss(run_rank(member), why);
   switch (end.ending) {
-    case Ending::silent:
+    case RankEnding::silent:
       throw PeerLost(member, end.sentence);
-    case Ending::peer_lost:
+    case RankEnding::peer_lost:
       throw PeerLost(member, fmt::format("{} gave up because of {}", name, end.sentence));
     default:
       throw PeerLost(member, fmt::format("{}: {}", name, why.sentence));
@@ -58,7 +58,7 @@ void GroupEndpoint::check_awaited(const Match& match) {
       somebody_lives = true;
       continue;
     }
-    if (end->ending != Ending::ok && !reported_.contains(source)) throw_lost(source);
+    if (end->ending != RankEnding::ok && !reported_.contains(source)) throw_lost(source);
     if (gone < 0) gone = source;
   }
   if (!somebody_lives && gone >= 0) throw_lost(gone);

@@ -14,11 +14,11 @@ namespace {
 struct Fixed {
   std::int64_t engine_collectives;
   std::int32_t culprit;
-  Ending ending;
+  RankEnding ending;
 };
 
-bool is_shared(Ending ending) {
-  return ending == Ending::input_error || ending == Ending::cancelled;
+bool is_shared(RankEnding ending) {
+  return ending == RankEnding::input_error || ending == RankEnding::cancelled;
 }
 
 }  // namespace
@@ -50,32 +50,33 @@ Verdict judge(const std::vector<std::optional<Outcome>>& outcomes, const std::fu
   const Outcome* silent = nullptr;
   for (int r = 0; r < static_cast<int>(outcomes.size()); ++r) {
     const std::optional<Outcome>& outcome = outcomes[static_cast<std::size_t>(r)];
-    if (!outcome || outcome->ending == Ending::ok) continue;
-    if (outcome->ending == Ending::failed) {
-      return {Ending::failed, r, fmt::format("{}: {}", rank_on_host(r, host(r)), outcome->sentence)};
+    if (!outcome || outcome->ending == RankEnding::ok) continue;
+    if (outcome->ending == RankEnding::failed) {
+      return {RankEnding::failed, r, fmt::format("{}: {}", rank_on_host(r, host(r)), outcome->sentence)};
     }
-    if (outcome->ending == Ending::silent && silent == nullptr) silent = &*outcome;
-    if (outcome->ending == Ending::peer_lost && derived == nullptr) derived = &*outcome;
+    if (outcome->ending == RankEnding::silent && silent == nullptr) silent = &*outcome;
+    if (outcome->ending == RankEnding::peer_lost && derived == nullptr) derived = &*outcome;
     // An input error says more than that the others were interrupted because of it.
-    if (is_shared(outcome->ending) && (shared.ending == Ending::ok || (shared.ending == Ending::cancelled &&
-                                                                       outcome->ending == Ending::input_error))) {
+    if (is_shared(outcome->ending) &&
+        (shared.ending == RankEnding::ok ||
+         (shared.ending == RankEnding::cancelled && outcome->ending == RankEnding::input_error))) {
       shared = {outcome->ending, r, outcome->sentence};
     }
   }
-  if (silent != nullptr) return {Ending::silent, silent->culprit, silent->sentence};
-  if (derived != nullptr) return {Ending::peer_lost, derived->culprit, derived->sentence};
+  if (silent != nullptr) return {RankEnding::silent, silent->culprit, silent->sentence};
+  if (derived != nullptr) return {RankEnding::peer_lost, derived->culprit, derived->sentence};
   return shared;
 }
 
-bool is_loss(Ending ending) {
-  return ending == Ending::failed || ending == Ending::silent;
+bool is_loss(RankEnding ending) {
+  return ending == RankEnding::failed || ending == RankEnding::silent;
 }
 
 bool whole_without_losses(const std::vector<std::optional<Outcome>>& outcomes) {
   bool anybody_returned = false;
   for (const std::optional<Outcome>& outcome : outcomes) {
     if (!outcome) return false;
-    if (outcome->ending == Ending::ok) {
+    if (outcome->ending == RankEnding::ok) {
       anybody_returned = true;
     } else if (!is_loss(outcome->ending)) {
       return false;
@@ -86,36 +87,36 @@ bool whole_without_losses(const std::vector<std::optional<Outcome>>& outcomes) {
 
 void raise(const Verdict& verdict) {
   switch (verdict.ending) {
-    case Ending::ok:
+    case RankEnding::ok:
       return;
-    case Ending::input_error:
+    case RankEnding::input_error:
       throw InputError(verdict.sentence);
-    case Ending::cancelled:
+    case RankEnding::cancelled:
       throw Cancelled(verdict.sentence);
-    case Ending::failed:
+    case RankEnding::failed:
       throw ClusterError(verdict.sentence);
-    case Ending::peer_lost:
-    case Ending::silent:
+    case RankEnding::peer_lost:
+    case RankEnding::silent:
       throw PeerLost(verdict.rank, verdict.sentence);
   }
 }
 
 Outcome run_rank(GroupEndpoint& endpoint, const std::function<void(Endpoint&)>& rank_main) {
   Station& station = endpoint.station();
-  Outcome outcome{Ending::ok, station.rank(), {}, 0};
+  Outcome outcome{RankEnding::ok, station.rank(), {}, 0};
   try {
     rank_main(endpoint);
   } catch (const InputError& error) {
-    outcome = {Ending::input_error, station.rank(), error.what(), 0};
+    outcome = {RankEnding::input_error, station.rank(), error.what(), 0};
   } catch (const Cancelled& error) {
-    outcome = {Ending::cancelled, station.rank(), error.what(), 0};
+    outcome = {RankEnding::cancelled, station.rank(), error.what(), 0};
   } catch (const PeerLost& error) {
-    outcome = {Ending::failed, station.rank(), error.what(), 0};
-    if (station.last_loss().ending == Ending::peer_lost) outcome = station.last_loss();
+    outcome = {RankEnding::failed, station.rank(), error.what(), 0};
+    if (station.last_loss().ending == RankEnding::peer_lost) outcome = station.last_loss();
   } catch (const std::exception& error) {
-    outcome = {Ending::failed, station.rank(), error.what(), 0};
+    outcome = {RankEnding::failed, station.rank(), error.what(), 0};
   } catch (...) {
-    outcome = {Ending::failed, station.rank(), "an exception of unknown type", 0};
+    outcome = {RankEnding::failed, station.rank(), "an exception of unknown type", 0};
   }
   outcome.engine_collectives = station.engine_collectives();
   return outcome;

@@ -12,7 +12,7 @@
 
 namespace muster {
 
-enum class Ending : std::uint8_t {
+enum class RankEnding : std::uint8_t {
   ok,
   input_error,  // meant to be thrown by every rank
   cancelled,    // likewise
@@ -22,7 +22,7 @@ enum class Ending : std::uint8_t {
 };
 
 struct Outcome {
-  Ending ending = Ending::ok;
+  RankEnding ending = RankEnding::ok;
   int culprit = -1;                     // the rank whose failure it is: its own, but for peer_lost
   std::string sentence;                 // of the error; for peer_lost and silent it names rank and host already
   std::int64_t engine_collectives = 0;  // of the transport's own engine, entered before the end
@@ -33,14 +33,14 @@ Outcome decode_outcome(const Buffer& payload);
 
 // What the run came to, judged from the outcomes so far (nullopt: still running).
 struct Verdict {
-  Ending ending = Ending::ok;  // ok, input_error or cancelled of all; or failed, of the rank below
+  RankEnding ending = RankEnding::ok;  // ok, input_error or cancelled of all; or failed, of the rank below
   int rank = -1;
   std::string sentence;  // complete, fit to print
 };
 Verdict judge(const std::vector<std::optional<Outcome>>& outcomes, const std::function<std::string(int)>& host);
 
 // EndpointOptions::tolerate_losses: such an end alone does not end the run.
-bool is_loss(Ending ending);
+bool is_loss(RankEnding ending);
 // Whether the run came to its end without those that were lost: the others, at least one, have all returned.
 bool whole_without_losses(const std::vector<std::optional<Outcome>>& outcomes);
 

@@ -184,7 +184,7 @@ void Station::find_lost(int lost_rank) {
   const Peer& p = peer(lost_rank);
   const std::string sentence = fmt::format("{}: no sign of life (last heard {:.1f} s ago, {})", name(lost_rank),
                                            now() - p.last_heard, describe(p.activity));
-  const Outcome loss{Ending::silent, lost_rank, sentence};
+  const Outcome loss{RankEnding::silent, lost_rank, sentence};
   for (int other = 0; other < wire_.size(); ++other) {
     if (other != rank()) post(other, 0, rank(), kLostTag, encode(loss));
   }
@@ -194,15 +194,15 @@ void Station::find_lost(int lost_rank) {
 void Station::mark_lost(int lost_rank, const std::string& sentence) {
   Peer& p = peer(lost_rank);
   if (p.done || lost(lost_rank)) return;
-  p.ended = Outcome{Ending::silent, lost_rank, sentence};
+  p.ended = Outcome{RankEnding::silent, lost_rank, sentence};
   anybody_ended_ = true;
   wire_.forget(lost_rank);
 }
 
 void Station::note_loss(int lost_rank, const Outcome& why) {
   last_loss_ = why;
-  last_loss_.ending = Ending::peer_lost;
-  if (why.ending == Ending::peer_lost || why.ending == Ending::silent) return;
+  last_loss_.ending = RankEnding::peer_lost;
+  if (why.ending == RankEnding::peer_lost || why.ending == RankEnding::silent) return;
   last_loss_.culprit = lost_rank;
   last_loss_.sentence = fmt::format("{}: {}", name(lost_rank), why.sentence);
 }
@@ -250,7 +250,7 @@ bool Station::all_done(Time until) {
 std::vector<std::optional<Outcome>> Station::outcomes() const {
   std::vector<std::optional<Outcome>> all;
   for (const Peer& p : peers_) {
-    all.push_back(p.ended && p.ended->ending == Ending::silent ? p.ended : p.done);
+    all.push_back(p.ended && p.ended->ending == RankEnding::silent ? p.ended : p.done);
   }
   all[static_cast<std::size_t>(rank())] = own_outcome_;
   return all;

@@ -93,7 +93,7 @@ class Station {
   // A sign of life that came in another way than by a message: through the engine's own collective.
   void note_sign(int peer, Activity activity);
   bool anybody_ended() const { return anybody_ended_; }
-  bool lost(int peer) const { return ended(peer) && ended(peer)->ending == Ending::silent; }
+  bool lost(int peer) const { return ended(peer) && ended(peer)->ending == RankEnding::silent; }
   void note_loss(int peer, const Outcome& why);  // remembered as the reason for the PeerLost about to be thrown
   const Outcome& last_loss() const { return last_loss_; }
 

@@ -140,7 +140,7 @@ class CsvTableReader final : public TableReader {
   std::vector<std::string> names_;
   std::vector<std::shared_ptr<arrow::DataType>> types_;
   std::size_t slice_ = 0;
-  std::optional<RowBlocks> blocks_;
+  std::optional<TextBlocks> blocks_;
   std::optional<std::string> refused_;  // the sentence about the row below the last batch
   std::int64_t rows_counted_ = 0, bytes_read_ = 0;
 };
@@ -269,7 +269,7 @@ std::vector<CellCounts> sample_csv(const std::vector<CsvSlice>& slices, const st
   constexpr std::size_t kSampleBytes = std::size_t{1} << 20;
   std::vector<CellCounts> counts(columns.size());
   for (const CsvSlice& slice : slices) {
-    RowBlocks blocks(slice.file, slice.header.dialect, slice.begin, slice.end, kSampleBytes);
+    TextBlocks blocks(slice.file, slice.header.dialect, slice.begin, slice.end, kSampleBytes);
     while (blocks.next()) {
       sample_block(blocks.text(), slice.header, columns, counts);
       progress();

@@ -38,7 +38,7 @@ class LibsvmReader {
   std::uint32_t lowest_, highest_;
   std::size_t block_bytes_;
   std::size_t piece_ = 0;
-  std::optional<RowBlocks> blocks_;
+  std::optional<TextBlocks> blocks_;
   std::uint64_t rows_counted_ = 0;
   std::int64_t bytes_read_ = 0;
 };

@@ -133,21 +133,21 @@ std::uint64_t line_at(const InputFile& file, std::uint64_t offset) {
   return line;
 }
 
-RowBlocks::RowBlocks(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end,
-                     std::size_t block_bytes)
+TextBlocks::TextBlocks(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end,
+                       std::size_t block_bytes)
     : file_(file), dialect_(dialect), end_(end), block_bytes_(block_bytes), buffer_at_(begin), finished_(begin >= end) {
   if (file.compression == Compression::none) block_bytes_ = std::min<std::uint64_t>(block_bytes_, file.bytes + 1);
   if (!finished_) source_ = open_bytes(file, begin);
 }
 
-void RowBlocks::fill(std::size_t wanted) {
+void TextBlocks::fill(std::size_t wanted) {
   if (buffer_.size() < wanted) buffer_.resize(wanted);
   const std::size_t got = source_->read(buffer_.data() + held_, wanted - held_);
   at_end_ = got < wanted - held_;
   held_ += got;
 }
 
-bool RowBlocks::next() {
+bool TextBlocks::next() {
   if (finished_) return false;
   // Move what was read ahead to the front.
   const std::size_t used = text_.empty() ? 0 : static_cast<std::size_t>(text_.data() + text_.size() - buffer_.data());
@@ -170,7 +170,7 @@ bool RowBlocks::next() {
 }
 
 // Sets text_ to the whole rows held, if there are any, and finished_ where no row of the range is left behind them.
-void RowBlocks::find_end() {
+void TextBlocks::find_end() {
   const std::string_view held(buffer_.data(), held_);
   const std::size_t inside =
       static_cast<std::size_t>(std::min<std::uint64_t>(held_, end_ > buffer_at_ ? end_ - buffer_at_ : 0));

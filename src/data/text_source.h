@@ -28,9 +28,9 @@ std::uint64_t line_at(const InputFile& file, std::uint64_t offset);
 
 // Rows that begin in [begin, end) of a text file, in blocks that end where a row ends. `begin` must be the beginning of
 // a row, or of blank lines before one; a row that begins before end is delivered whole.
-class RowBlocks {
+class TextBlocks {
  public:
-  RowBlocks(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end, std::size_t block_bytes);
+  TextBlocks(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end, std::size_t block_bytes);
 
   // False at the end. text() is then valid until the next call. Throws InputError; for a quote that is never closed it
   // names the line where it opens.

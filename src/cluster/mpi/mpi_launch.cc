@@ -54,8 +54,8 @@ constexpr std::chrono::milliseconds kRankZeroSpeaks{500};
   abort_run();
 }
 
-bool is_lone(Ending ending) {
-  return ending == Ending::failed || ending == Ending::peer_lost || ending == Ending::silent;
+bool is_lone(RankEnding ending) {
+  return ending == RankEnding::failed || ending == RankEnding::peer_lost || ending == RankEnding::silent;
 }
 
 // How long this rank leaves it to others to tell the user. The rank it is about knows best, where it is still there;
@@ -64,7 +64,7 @@ double seconds_before_telling(const Station& station, const Verdict& verdict) {
   if (verdict.rank == station.rank()) return 0;
   int before_me = 0;
   for (int r = 0; r < station.rank(); ++r) before_me += r != verdict.rank && !station.lost(r) ? 1 : 0;
-  const bool culprit_speaks = verdict.ending != Ending::silent && !station.lost(verdict.rank);
+  const bool culprit_speaks = verdict.ending != RankEnding::silent && !station.lost(verdict.rank);
   return (culprit_speaks ? kCulpritSpeaksSeconds : 0) + kNextSpeaksSeconds * std::min(before_me, 5);
 }
 
@@ -87,7 +87,7 @@ Verdict agree_to_end(Station& station, const Outcome& own) {
       station.wait({}, station.now() + 0.01);
     } else if (all_done) {
       return verdict;
-    } else if (own.ending != Ending::ok && station.now() - ended_at > kGraceSeconds) {
+    } else if (own.ending != RankEnding::ok && station.now() - ended_at > kGraceSeconds) {
       tell_and_abort(station, fmt::format("{}: {}", station.name(station.rank()), own.sentence));
     }
   }
@@ -191,7 +191,8 @@ void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)
   finalize(name);
   // A launcher ends all processes once one of them exits with an error: rank 0, which tells the user, must be the
   // first.
-  if (verdict.ending != Ending::ok && mpi_rank_from_environment() != 0) std::this_thread::sleep_for(kRankZeroSpeaks);
+  if (verdict.ending != RankEnding::ok && mpi_rank_from_environment() != 0)
+    std::this_thread::sleep_for(kRankZeroSpeaks);
   raise(verdict);
 }
 

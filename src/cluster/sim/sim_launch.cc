@@ -28,7 +28,7 @@ class SimulatedRun {
   SimReport run() {
     simulation_.run([this](int rank) { run_fiber(rank); });
     const Verdict verdict = judge_all();
-    if (verdict.ending != Ending::ok && !stall_.empty()) throw Deadlock(stalled_at_, stall_);
+    if (verdict.ending != RankEnding::ok && !stall_.empty()) throw Deadlock(stalled_at_, stall_);
     raise(verdict);
     report_.seconds = *std::max_element(report_.finish_seconds.begin(), report_.finish_seconds.end());
     report_.messages = simulation_.courier().messages();
@@ -60,7 +60,7 @@ class SimulatedRun {
       report_.died.push_back(rank);
       return;
     }
-    if (outcome.ending == Ending::ok) returned_.push_back(rank);
+    if (outcome.ending == RankEnding::ok) returned_.push_back(rank);
     note_lost(station);
     if (!outcomes_[index]) outcomes_[index] = outcome;
     endpoint.leave(outcome);
@@ -81,15 +81,15 @@ class SimulatedRun {
     for (const int r : report_.died) survivors[static_cast<std::size_t>(r)].reset();
     const auto host = [this](int rank) { return simulation_.host(rank); };
     const Verdict verdict = judge(survivors, host);
-    return verdict.ending == Ending::ok ? verdict : judge(outcomes_, host);
+    return verdict.ending == RankEnding::ok ? verdict : judge(outcomes_, host);
   }
 
   // To judge losses: a node that died is one whether or not somebody noticed, and a rank that returned is none, though
   // those on the other side of a cut may have lost it.
   std::vector<std::optional<Outcome>> own_outcomes() const {
     std::vector<std::optional<Outcome>> outcomes = outcomes_;
-    for (const int r : report_.died) outcomes[static_cast<std::size_t>(r)] = Outcome{Ending::silent, r, {}, 0};
-    for (const int r : returned_) outcomes[static_cast<std::size_t>(r)] = Outcome{Ending::ok, r, {}, 0};
+    for (const int r : report_.died) outcomes[static_cast<std::size_t>(r)] = Outcome{RankEnding::silent, r, {}, 0};
+    for (const int r : returned_) outcomes[static_cast<std::size_t>(r)] = Outcome{RankEnding::ok, r, {}, 0};
     return outcomes;
   }
 

@@ -276,7 +276,7 @@ void Simulation::handle_arrival(const Arrival& arrival) {
 void Simulation::handle_end(int rank) {
   note(static_cast<std::uint64_t>(rank) << 3 | kEndKnown, now_);
   ends_.push_back(rank);
-  const bool well = decode_outcome(at(rank).last_words.payload).ending == Ending::ok;
+  const bool well = decode_outcome(at(rank).last_words.payload).ending == RankEnding::ok;
   for (int r = 0; r < size(); ++r) {
     if (at(r).state != State::waiting || at(r).waiting == nullptr) continue;
     const std::vector<int>& awaited = at(r).waiting->awaited;

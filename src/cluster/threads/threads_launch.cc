@@ -44,12 +44,12 @@ struct Run {
   void ended(int rank, const Outcome& outcome) {
     const std::lock_guard lock(mutex);
     std::optional<Outcome>& place = outcomes[static_cast<std::size_t>(rank)];
-    if (place && place->ending == Ending::silent) return;
+    if (place && place->ending == RankEnding::silent) return;
     place = outcome;
-    if (outcome.ending != Ending::ok && !tolerated(outcome.ending)) hasten(kGrace);
+    if (outcome.ending != RankEnding::ok && !tolerated(outcome.ending)) hasten(kGrace);
     changed.notify_all();
   }
-  bool tolerated(Ending ending) const { return options.tolerate_losses && is_loss(ending); }
+  bool tolerated(RankEnding ending) const { return options.tolerate_losses && is_loss(ending); }
   // mutex held
   void hasten(std::chrono::milliseconds grace) {
     const auto at = steady_clock::now() + grace;
@@ -60,7 +60,7 @@ struct Run {
     for (int r = 0; r < hub->size(); ++r) {
       if (!station.lost(r)) continue;
       outcomes[static_cast<std::size_t>(r)] = station.ended(r);
-      if (!tolerated(Ending::silent)) hasten(kGraceAfterSilence);
+      if (!tolerated(RankEnding::silent)) hasten(kGraceAfterSilence);
     }
     changed.notify_all();
   }
@@ -71,7 +71,7 @@ struct Run {
   }
   bool all_back_or_silent() const {
     for (std::size_t r = 0; r < back.size(); ++r) {
-      const bool silent = outcomes[r] && outcomes[r]->ending == Ending::silent;
+      const bool silent = outcomes[r] && outcomes[r]->ending == RankEnding::silent;
       if (!back[r] && !silent) return false;
     }
     return true;
@@ -89,7 +89,7 @@ void run_thread(const std::shared_ptr<Run>& run, int rank) {
     endpoint.leave(outcome);
     // The others go on, for long perhaps: a rank that is out does not watch over them.
     const auto is_out = [&] {
-      return run->tolerated(outcome.ending) || (run->tolerated(Ending::silent) && station.given_up());
+      return run->tolerated(outcome.ending) || (run->tolerated(RankEnding::silent) && station.given_up());
     };
     try {
       while (!is_out() && !station.all_done(Deadline::never().at)) run->note_silent(station);
@@ -130,7 +130,7 @@ void run_threads(int n, const EndpointOptions& options, const std::function<void
       threads[r].detach();
     }
   }
-  if (!everybody_is_back && (verdict.ending == Ending::input_error || verdict.ending == Ending::cancelled)) {
+  if (!everybody_is_back && (verdict.ending == RankEnding::input_error || verdict.ending == RankEnding::cancelled)) {
     throw ClusterError(rank_on_host(verdict.rank, run->hub->host()) + ": " + verdict.sentence);
   }
   raise(verdict);

@@ -63,22 +63,22 @@ std::string anywhere(int) {
 TEST(Judge, NamesTheRankBehindTheOthersLosses) {
   using Outcomes = std::vector<std::optional<Outcome>>;
   const Outcome ok;
-  const Outcome lost_2{Ending::peer_lost, 2, "rank 2 on host: why"};
-  EXPECT_EQ(judge(Outcomes{ok, ok}, anywhere).ending, Ending::ok);
-  EXPECT_EQ(judge(Outcomes{ok, std::nullopt}, anywhere).ending, Ending::ok);
+  const Outcome lost_2{RankEnding::peer_lost, 2, "rank 2 on host: why"};
+  EXPECT_EQ(judge(Outcomes{ok, ok}, anywhere).ending, RankEnding::ok);
+  EXPECT_EQ(judge(Outcomes{ok, std::nullopt}, anywhere).ending, RankEnding::ok);
 
-  const Verdict own = judge(Outcomes{lost_2, lost_2, Outcome{Ending::failed, 2, "why"}}, anywhere);
+  const Verdict own = judge(Outcomes{lost_2, lost_2, Outcome{RankEnding::failed, 2, "why"}}, anywhere);
   EXPECT_EQ(own.rank, 2);
   EXPECT_EQ(own.sentence, "rank 2 on host: why");
 
-  const Verdict lone = judge(Outcomes{lost_2, ok, Outcome{Ending::input_error, 2, "why"}}, anywhere);
-  EXPECT_EQ(lone.ending, Ending::peer_lost);
+  const Verdict lone = judge(Outcomes{lost_2, ok, Outcome{RankEnding::input_error, 2, "why"}}, anywhere);
+  EXPECT_EQ(lone.ending, RankEnding::peer_lost);
   EXPECT_EQ(lone.sentence, "rank 2 on host: why");
   EXPECT_THROW(raise(lone), ClusterError);
 
   const Verdict all =
-      judge(Outcomes{Outcome{Ending::cancelled, 0, "stop"}, Outcome{Ending::input_error, 1, "bad"}}, anywhere);
-  EXPECT_EQ(all.ending, Ending::input_error);
+      judge(Outcomes{Outcome{RankEnding::cancelled, 0, "stop"}, Outcome{RankEnding::input_error, 1, "bad"}}, anywhere);
+  EXPECT_EQ(all.ending, RankEnding::input_error);
   EXPECT_THROW(raise(all), InputError);
 }
 

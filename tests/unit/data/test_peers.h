@@ -20,9 +20,9 @@
 namespace muster {
 
 // One gather after another among n threads.
-class Meeting {
+class ThreadMeeting {
  public:
-  explicit Meeting(int size) : size_(size), texts_(static_cast<std::size_t>(size)) {}
+  explicit ThreadMeeting(int size) : size_(size), texts_(static_cast<std::size_t>(size)) {}
 
   std::vector<std::string> gather(int rank, const std::string& mine) {
     std::unique_lock lock(mutex_);
@@ -50,20 +50,20 @@ class Meeting {
 
 class ThreadPeers final : public Peers {
  public:
-  ThreadPeers(Meeting& meeting, int rank, int size) : meeting_(meeting), rank_(rank), size_(size) {}
+  ThreadPeers(ThreadMeeting& meeting, int rank, int size) : meeting_(meeting), rank_(rank), size_(size) {}
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   std::vector<std::string> all_gather(const std::string& mine) override { return meeting_.gather(rank_, mine); }
 
  private:
-  Meeting& meeting_;
+  ThreadMeeting& meeting_;
   int rank_, size_;
 };
 
 // Runs work on n workers; the results by rank. What every worker threw is thrown once, and must be the same sentence.
 template <class Result>
 std::vector<Result> on_workers(int n, const std::function<Result(Peers&)>& work) {
-  Meeting meeting(n);
+  ThreadMeeting meeting(n);
   std::vector<Result> results(static_cast<std::size_t>(n));
   std::vector<std::string> errors(static_cast<std::size_t>(n));
   std::vector<std::thread> threads;
