@@ -15,7 +15,7 @@ namespace muster {
 
 namespace {
 
-constexpr const char* kFormat = "muster-checkpoint-1";
+constexpr const char* kFormat = "muster-checkpoint-2";
 
 const char* loss_name(Loss loss) {
   return loss == Loss::squared ? "squared" : "logistic";
@@ -29,7 +29,7 @@ std::string serialise(const Checkpoint& checkpoint) {
   json["loss"] = loss_name(checkpoint.loss);
   json["round"] = checkpoint.round;
   json["has_intercept"] = checkpoint.intercept;
-  json["intercept"] = checkpoint.model.intercept;
+  json["intercepts"] = checkpoint.model.intercepts;
   json["features"] = checkpoint.features;
   json["coefficients"] = checkpoint.model.w;
   return json.dump() + "\n";
@@ -46,10 +46,11 @@ Checkpoint parse_checkpoint(const std::string& text, const std::string& path) {
     checkpoint.loss = json.at("loss") == "squared" ? Loss::squared : Loss::logistic;
     checkpoint.round = json.at("round");
     checkpoint.intercept = json.at("has_intercept");
-    checkpoint.model.intercept = json.at("intercept");
+    checkpoint.model.intercepts = json.at("intercepts").get<std::vector<double>>();
     checkpoint.features = json.at("features").get<std::vector<std::string>>();
     checkpoint.model.w = json.at("coefficients").get<std::vector<double>>();
-    if (checkpoint.model.w.size() != checkpoint.features.size()) {
+    const std::size_t outputs = checkpoint.model.outputs();
+    if (outputs == 0 || checkpoint.model.w.size() != checkpoint.features.size() * outputs) {
       throw InputError(fmt::format("{}: damaged checkpoint: {} coefficients for {} features", path,
                                    checkpoint.model.w.size(), checkpoint.features.size()));
     }

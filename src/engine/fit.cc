@@ -22,7 +22,8 @@ void note_columns(const FitContext& context, Trained& trained) {
   if (context.problem().l1 > 0) {
     const auto zeros = std::count(trained.model.w.begin(), trained.model.w.end(), 0.0);
     trained.notes.push_back(fmt::format("{} of {} coefficients are not zero",
-                                        static_cast<std::ptrdiff_t>(context.columns()) - zeros, context.columns()));
+                                        static_cast<std::ptrdiff_t>(trained.model.w.size()) - zeros,
+                                        trained.model.w.size()));
   }
   std::vector<std::string> constant;
   for (std::size_t j = 0; j < context.columns(); ++j)

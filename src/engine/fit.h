@@ -17,10 +17,13 @@
 
 namespace muster {
 
-// A model in the user's units.
+// A model in the user's units: coefficients and an intercept for each output (margin of a row). Losses of one margin
+// have one output.
 struct LinearModel {
-  std::vector<double> w;
-  double intercept = 0;
+  std::vector<double> w;                 // columns × outputs: those of a column side by side
+  std::vector<double> intercepts = {0};  // by output; 0 where there is no intercept
+
+  std::size_t outputs() const { return intercepts.size(); }
 };
 
 struct FitRequest {

@@ -15,7 +15,8 @@ double least_slope(double slope, double w, double lambda1) {
   return std::copysign(std::max(std::abs(slope) - lambda1, 0.0), slope);
 }
 
-// f's data part and minimum-norm subgradient at a model, by u_j = scale_j w_j with the centred columns held, then by b.
+// f's data part and minimum-norm subgradient at a model, by u_j = scale_j w_j with the centred columns held, then by
+// the intercepts.
 struct Evaluation {
   double loss = 0;  // data part of f
   double objective = 0;
@@ -24,24 +25,26 @@ struct Evaluation {
 };
 
 Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
-  const std::size_t d = context.columns();
+  const std::size_t d = context.columns(), outputs = context.outputs();
   const Scaling& scaling = context.agreed.scaling;
-  std::vector<double> sums(2 * (d + 2));
+  std::vector<double> sums(2 * (1 + outputs + d * outputs));
   context.pass(
-      [&] { return context.rows.certify(context.problem().loss, model.w, model.intercept, scaling.centre, sums); });
+      [&] { return context.rows.certify(context.problem().loss, model.w, model.intercepts[0], scaling.centre, sums); });
   context.add_up(sums, ReduceOp::sum_double_double);
   const auto mean = [&](std::size_t i) { return DoubleDouble(sums[2 * i], sums[2 * i + 1]) / context.agreed.weight; };
   Evaluation result;
-  result.gradient.assign(d + (context.problem().intercept ? 1 : 0), 0.0);
+  result.gradient.assign((d + (context.problem().intercept ? 1 : 0)) * outputs, 0.0);
   DoubleDouble penalty = 0, square = 0;
-  for (std::size_t j = 0; j < d; ++j) {
+  for (std::size_t i = 0; i < d * outputs; ++i) {
+    const std::size_t j = i / outputs;
     if (scaling.scale[j] == 0) continue;
-    const DoubleDouble slope = mean(j + 2) + two_product(context.lambda(j), model.w[j]);
-    penalty += two_product(model.w[j], model.w[j]) * (context.lambda(j) * 0.5);
-    penalty += context.lambda1(j) * std::abs(model.w[j]);
-    result.gradient[j] = least_slope(static_cast<double>(slope), model.w[j], context.lambda1(j)) / scaling.scale[j];
+    const DoubleDouble slope = mean(1 + outputs + i) + two_product(context.lambda(j), model.w[i]);
+    penalty += two_product(model.w[i], model.w[i]) * (context.lambda(j) * 0.5);
+    penalty += context.lambda1(j) * std::abs(model.w[i]);
+    result.gradient[i] = least_slope(static_cast<double>(slope), model.w[i], context.lambda1(j)) / scaling.scale[j];
   }
-  if (context.problem().intercept) result.gradient[d] = static_cast<double>(mean(1));
+  for (std::size_t k = 0; k < outputs && context.problem().intercept; ++k)
+    result.gradient[d * outputs + k] = static_cast<double>(mean(1 + k));
   for (double g : result.gradient) square += two_product(g, g);
   result.gradient_norm = std::sqrt(static_cast<double>(square));
   result.loss = static_cast<double>(mean(0));
@@ -53,16 +56,16 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
 // F: half g_b² over the curvature for the squared loss, where that is exact; twice that for logistic loss, whose
 // curvature changes along b.
 double strong_convexity_bound(const FitContext& context, const Evaluation& at, double curvature_by_intercept) {
-  const std::size_t d = context.columns();
+  const std::size_t outputs = context.outputs(), coefficients = context.columns() * outputs;
   double square = 0, by_intercept = 0;
-  for (std::size_t j = 0; j < d; ++j) {
-    const double g = at.gradient[j] * (context.problem().standardize ? 1 : context.agreed.scaling.scale[j]);
+  for (std::size_t i = 0; i < coefficients; ++i) {
+    const double scale = context.agreed.scaling.scale[i / outputs];
+    const double g = at.gradient[i] * (context.problem().standardize ? 1 : scale);
     square += g * g;
   }
-  if (context.problem().intercept) {
-    by_intercept = at.gradient[d] * at.gradient[d] / curvature_by_intercept;
-    if (context.problem().loss == Loss::squared) by_intercept /= 2;
-  }
+  for (std::size_t i = coefficients; i < at.gradient.size(); ++i) by_intercept += at.gradient[i] * at.gradient[i];
+  by_intercept /= curvature_by_intercept;
+  if (context.problem().loss == Loss::squared) by_intercept /= 2;
   return square / (2 * context.problem().l2) + by_intercept;
 }
 
@@ -96,7 +99,7 @@ std::uint64_t hash_of(std::span<const double> values) {
 // Compares this rank's model with rank 0's, bits and distance.
 void compare_ranks(FitContext& context, const LinearModel& model, Certificate& certificate) {
   std::vector<double> mine = model.w;
-  mine.push_back(model.intercept);
+  mine.insert(mine.end(), model.intercepts.begin(), model.intercepts.end());
   const std::uint64_t hash = hash_of(mine);
   std::vector<double> first = mine;
   context.endpoint().broadcast(first, context.speaker(), Deadline::never());

@@ -22,6 +22,7 @@ struct Agreement {
   std::int64_t rows = 0;  // of all shards
   double entries = 0;     // stored values of all shards
   bool sparse = false;
+  std::size_t outputs = 1;   // margins of a row
   Scaling scaling;           // centre: the means, or 0 without an intercept; scale: root mean square around it
   double target_centre = 0;  // of t = y − offset
   double target_square = 0;  // mean of (t − centre)²
@@ -42,6 +43,7 @@ struct FitContext {
   int speaker() { return endpoint().members().front(); }
   const ProblemOptions& problem() const { return request.options.problem; }
   std::size_t columns() const { return rows.columns(); }
+  std::size_t outputs() const { return agreed.outputs; }
   const std::string& name_of(std::size_t column) const { return request.data.encoding.features[column].name; }
 
   // Does a pass over this rank's rows: timed, and told to the endpoint's clock.

@@ -2,6 +2,7 @@
 //
 //     v_j = σ_j w_j   (j = 1 … d),   b' = b + Σ c_j w_j ,   σ_j² = scale_j² + λ2/h
 //
+// for every output alike; a column's coordinates stand side by side, one an output, and the intercepts last.
 // with the columns' centres c_j and root mean squares scale_j, and h a bound on the loss's second derivative. With
 // λ2 in σ_j every diagonal entry of the Hessian is at most h in v, so that a penalty on a column of small scale does
 // not make the problem ill-conditioned. A constant column has σ_j = 0 and w_j = 0. Where the penalty acts on
@@ -20,12 +21,13 @@ class Coordinates {
  public:
   Coordinates(const Agreement& agreed, const ProblemOptions& problem);
 
-  std::size_t dimension() const { return scaling_.scale.size() + (intercept_ ? 1 : 0); }
+  std::size_t dimension() const { return (scaling_.scale.size() + (intercept_ ? 1 : 0)) * outputs_; }
   const Scaling& scaling() const { return scaling_; }
-  const std::vector<double>& penalty() const { return penalty_; }  // by coordinate, 0 for the intercept
+  const std::vector<double>& penalty() const { return penalty_; }  // by coordinate, 0 for intercepts
   const std::vector<double>& l1() const { return l1_; }            // likewise; empty: none
-  // Factor from ∂F/∂v_j to the derivative by the coordinate in which the penalty is (λ2/2)|·|².
-  double to_penalised(std::size_t j) const { return to_penalised_[j]; }
+  // By coordinate other than intercepts: factor from ∂F/∂v_j to the derivative by the coordinate in which the penalty
+  // is (λ2/2)|·|².
+  const std::vector<double>& to_penalised() const { return to_penalised_; }
 
   std::vector<double> from_user(const LinearModel& model) const;
   // Sums in double-double: means can be many times larger than what they leave of the intercept.
@@ -34,6 +36,7 @@ class Coordinates {
  private:
   Scaling scaling_;
   bool intercept_;
+  std::size_t outputs_;
   std::vector<double> penalty_, l1_, to_penalised_;
 };
 

@@ -112,7 +112,7 @@ class ExactTrainer {
     const std::size_t d = context_.columns();
     trained.solver = "exact";
     trained.model.w.assign(flat_.begin() + kScalars, flat_.begin() + static_cast<std::ptrdiff_t>(kScalars + d));
-    trained.model.intercept = flat_[kIntercept];
+    trained.model.intercepts = {flat_[kIntercept]};
     trained.reason = stopped ? StopReason::interrupted : StopReason::converged;
     trained.detail = fmt::format("solved directly from {} statistics",
                                  statistics_.precision == Statistics::Precision::float64 ? "double" : "double-double");

@@ -72,14 +72,11 @@ double FitProblem::curvature_by_intercept(std::span<const double> tallies, doubl
 
 double FitProblem::bound(std::span<const double> v, std::span<const double> gradient, double curvature) const {
   const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
-  double square = 0;
-  for (std::size_t j = 0; j < context_.columns(); ++j) {
-    const double g = least[j] * coordinates_.to_penalised(j);
-    square += g * g;
-  }
-  double result = square / (2 * context_.problem().l2);
-  if (has_intercept()) result += least[intercept()] * least[intercept()] / curvature * (logistic() ? 1 : 0.5);
-  return result;
+  double square = 0, by_intercept = 0;
+  const std::vector<double>& factor = coordinates_.to_penalised();
+  for (std::size_t i = 0; i < factor.size(); ++i) square += least[i] * factor[i] * (least[i] * factor[i]);
+  for (std::size_t i = factor.size(); i < least.size(); ++i) by_intercept += least[i] * least[i];
+  return square / (2 * context_.problem().l2) + by_intercept / curvature * (logistic() ? 1 : 0.5);
 }
 
 double FitProblem::tolerated(double value) const {
@@ -102,8 +99,7 @@ double FitProblem::rounding_floor(const RoundState& state) const {
   const double size = logistic() ? 1 : std::sqrt(2 * std::abs(state.value));
   double margin = 0, shrunk = 0;
   for (std::size_t j = 0; j < state.w.size(); ++j) margin += std::abs(state.w[j]);
-  for (std::size_t j = 0; j < context_.columns(); ++j)
-    if (coordinates_.to_penalised(j) > 0) shrunk += std::abs(state.w[j]) * coordinates_.penalty()[j];
+  for (std::size_t j = 0; j < state.w.size(); ++j) shrunk += std::abs(state.w[j]) * coordinates_.penalty()[j];
   const double each = largest_curvature(context_.problem().loss) * margin + size + shrunk;
   return kUnit * each * std::sqrt(static_cast<double>(state.w.size()));
 }
@@ -129,9 +125,10 @@ StopEstimate FitProblem::estimate(double curvature) const {
     estimate.met = [allowed](double, double square) { return square <= allowed * allowed; };
     return estimate;
   }
-  for (std::size_t j = 0; j < context_.columns(); ++j) estimate.scale[j] = coordinates_.to_penalised(j);
-  if (has_intercept())
-    estimate.scale[intercept()] = std::sqrt(2 * context_.problem().l2 / curvature * (logistic() ? 1 : 0.5));
+  const std::vector<double>& factor = coordinates_.to_penalised();
+  std::copy(factor.begin(), factor.end(), estimate.scale.begin());
+  const double by_intercept = std::sqrt(2 * context_.problem().l2 / curvature * (logistic() ? 1 : 0.5));
+  std::fill(estimate.scale.begin() + static_cast<std::ptrdiff_t>(factor.size()), estimate.scale.end(), by_intercept);
   estimate.met = [this](double value, double square) { return square <= 2 * context_.problem().l2 * tolerated(value); };
   return estimate;
 }

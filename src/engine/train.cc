@@ -90,7 +90,7 @@ Model make_model(const TrainOptions& options, const Dataset& data, const FitResu
   Model model;
   model.loss = options.problem.loss;
   model.has_intercept = options.problem.intercept;
-  model.intercept = fitted.model.intercept;
+  model.intercept = fitted.model.intercepts[0];
   for (std::size_t j = 0; j < fitted.model.w.size(); ++j) {
     model.coefficients.push_back({data.encoding.features[j].name, fitted.model.w[j]});
   }

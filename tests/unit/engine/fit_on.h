@@ -84,7 +84,7 @@ inline FitResult fit_on(const Table& table, const TrainOptions& options, const H
   });
   for (const FitResult& result : results) {
     EXPECT_EQ(result.model.w, results[0].model.w);
-    EXPECT_EQ(result.model.intercept, results[0].model.intercept);
+    EXPECT_EQ(result.model.intercepts, results[0].model.intercepts);
     EXPECT_EQ(result.report.stop_reason, results[0].report.stop_reason);
     EXPECT_EQ(result.report.certificate.objective, results[0].report.certificate.objective);
     EXPECT_TRUE(result.report.certificate.same_model_on_all_ranks);

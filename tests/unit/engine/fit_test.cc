@@ -16,7 +16,7 @@ namespace {
 double objective(const Table& t, const LinearModel& m, Loss loss, double l2) {
   double sum = 0, total = 0, penalty = 0;
   for (std::size_t i = 0; i < t.y.size(); ++i) {
-    double z = m.intercept + (t.offsets.empty() ? 0 : t.offsets[i]);
+    double z = m.intercepts[0] + (t.offsets.empty() ? 0 : t.offsets[i]);
     for (std::size_t j = 0; j < m.w.size(); ++j) z += m.w[j] * t.x[i][j];
     const double s = t.weights.empty() ? 1 : t.weights[i];
     total += s;
@@ -51,7 +51,7 @@ TEST(Fit, NormalEquationsByHand) {
   for (const auto solver : {SolverChoice::automatic, SolverChoice::exact, SolverChoice::lbfgs, SolverChoice::gd}) {
     const FitResult r = fit_on(t, with(Loss::squared, solver), {.ranks = 2});
     EXPECT_NEAR(r.model.w[0], 1.9, 1e-6);
-    EXPECT_NEAR(r.model.intercept, 0, 1e-5);
+    EXPECT_NEAR(r.model.intercepts[0], 0, 1e-5);
     EXPECT_NEAR(r.report.certificate.objective, 0.0875, 1e-9);
     EXPECT_NEAR(*r.report.certificate.training_rmse, std::sqrt(0.175), 1e-7);
     EXPECT_NEAR(*r.report.certificate.training_r2, 1 - 0.7 / 18.75, 1e-7);
@@ -117,7 +117,7 @@ TEST(Fit, ReproducibleForAnyThreadsAndNearlySoForAnyRanks) {
       const FitResult one = fit_on(t, options, {.ranks = ranks, .threads = 1});
       const FitResult three = fit_on(t, options, {.ranks = ranks, .threads = 3});
       EXPECT_EQ(one.model.w, three.model.w);
-      EXPECT_EQ(one.model.intercept, three.model.intercept);
+      EXPECT_EQ(one.model.intercepts, three.model.intercepts);
       for (std::size_t j = 0; j < 6; ++j)
         EXPECT_NEAR(one.model.w[j], alone.model.w[j], 1e-9 * std::abs(alone.model.w[j]));
     }
@@ -163,7 +163,7 @@ TEST(Fit, ConstantTarget) {
   for (const auto solver : {SolverChoice::exact, SolverChoice::lbfgs, SolverChoice::gd}) {
     const FitResult r = fit_on(t, with(Loss::squared, solver));
     EXPECT_EQ(r.report.stop_reason, StopReason::converged) << r.report.stop_detail;
-    EXPECT_NEAR(r.model.intercept, 4.3, 1e-14);
+    EXPECT_NEAR(r.model.intercepts[0], 4.3, 1e-14);
     EXPECT_LT(r.report.certificate.objective, 1e-28);
     EXPECT_FALSE(r.report.certificate.training_r2.has_value());
   }
@@ -182,8 +182,8 @@ TEST(Fit, LogisticIsStationaryAndItsBoundHolds) {
     for (std::size_t j = 0; j <= 4; ++j) {  // derivative by central differences, a scaled unit at a time
       const double h = 1e-4 / (j < 4 ? std::pow(10.0, static_cast<double>(j)) : 1);
       LinearModel up = r.model, down = r.model;
-      (j < 4 ? up.w[j] : up.intercept) += h;
-      (j < 4 ? down.w[j] : down.intercept) -= h;
+      (j < 4 ? up.w[j] : up.intercepts[0]) += h;
+      (j < 4 ? down.w[j] : down.intercepts[0]) -= h;
       EXPECT_NEAR((objective(t, up, Loss::logistic, l2) - objective(t, down, Loss::logistic, l2)) / 2e-4, 0, 2e-5);
     }
     if (l2 > 0) {

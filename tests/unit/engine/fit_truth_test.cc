@@ -47,7 +47,7 @@ TEST_P(FitNist, ThirteenDigitsForAnyRanks) {
   for (const int ranks : {1, 2, 5}) {
     const FitResult r = fit_on(t, options, {.ranks = ranks});
     std::vector<double> found = r.model.w;
-    if (options.problem.intercept) found.insert(found.begin(), r.model.intercept);
+    if (options.problem.intercept) found.insert(found.begin(), r.model.intercepts[0]);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t j = 0; j < found.size(); ++j)
       EXPECT_NEAR(found[j] / expected[j], 1, 1e-13) << "coefficient " << j << " of " << ranks << " ranks";
