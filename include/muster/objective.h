@@ -56,9 +56,11 @@ class Objective {
   virtual Work value_and_gradient(std::span<const double> w, double& value, std::span<double> gradient,
                                   std::span<double> tallies) = 0;
 
+  // Whether curvature_product() can be asked: the same on every worker.
+  virtual bool bounds_curvature() const { return false; }
   // Writes B·v, where B is a constant matrix with ∇²(Σ s_i loss_i)(w) ≼ B for every w; for the squared loss B is the
   // Hessian itself. Its largest eigenvalue, over S, is the L of step size 1/L.
-  virtual Work curvature_product(std::span<const double> v, std::span<double> product) = 0;
+  virtual Work curvature_product(std::span<const double> /*v*/, std::span<double> /*product*/) { return {}; }
 };
 
 // An objective whose rows can be taken a few at a time and touch few of the parameters: what stochastic solvers need.

@@ -42,6 +42,14 @@ void note_columns(const FitContext& context, Trained& trained) {
         context.columns(), rows, rows == 1 ? "" : "s"));
 }
 
+Report account_for(FitContext& context, Trained trained, std::string solver_reason, Certificate certificate) {
+  const RunAccount account{context.request.options.run, context.whole,           context.endpoint(), context.topology,
+                           context.rows.rows(),         context.compute_seconds, context.start};
+  Report report = make_report(account, std::move(trained), std::move(solver_reason), std::move(certificate));
+  report.instruction_set = name(context.request.instruction_set);
+  return report;
+}
+
 FitResult finish_exact(FitContext& context, std::string reason) {
   ExactFit exact = fit_exact(context);
   note_columns(context, exact.trained);
@@ -54,7 +62,7 @@ FitResult finish_exact(FitContext& context, std::string reason) {
   }
   LinearModel model = exact.trained.model;
   return {std::move(model), context.speaker(),
-          make_report(context, std::move(exact.trained), std::move(reason), std::move(certificate))};
+          account_for(context, std::move(exact.trained), std::move(reason), std::move(certificate))};
 }
 
 FitResult finish_iterative(FitContext& context, Choice choice) {
@@ -65,7 +73,7 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
   Certificate certificate = certify_from_rows(context, trained, nullptr);
   LinearModel model = trained.model;
   return {std::move(model), context.speaker(),
-          make_report(context, std::move(trained), std::move(choice.reason), std::move(certificate))};
+          account_for(context, std::move(trained), std::move(choice.reason), std::move(certificate))};
 }
 
 }  // namespace

@@ -52,8 +52,7 @@ void check_exact(const FitContext& context) {
                     context.columns()));
 }
 
-Choice choose_network_solver(const FitContext& context) {
-  const Topology& topology = *context.topology;
+Choice choose_network_solver(const Topology& topology) {
   if (topology.period() > 1)
     return {SolverChoice::gradient_tracking,
             fmt::format("gradient-tracking, because the graph {} changes from round to round", topology.name())};
@@ -63,8 +62,7 @@ Choice choose_network_solver(const FitContext& context) {
 }
 
 // Rules that diverge, or settle elsewhere, on graphs of that kind.
-void check_network_solver(const FitContext& context, SolverChoice solver) {
-  const Topology& topology = *context.topology;
+void check_network_solver(const Topology& topology, SolverChoice solver) {
   const bool fixed_and_symmetric = topology.symmetric() && topology.period() == 1;
   const auto refuse = [&](std::string_view needs, std::string_view use) {
     throw InputError(fmt::format("--solver {} needs {}, and the graph {} is not: use --solver {}", name(solver), needs,
@@ -78,20 +76,22 @@ void check_network_solver(const FitContext& context, SolverChoice solver) {
 
 }  // namespace
 
-Choice choose_solver(const FitContext& context) {
-  const RunOptions& run = context.request.options.run;
+Choice choose_session_solver(const RunOptions& run, const Topology* topology) {
   const bool automatic = run.solver == SolverChoice::automatic;
   if (run.mode == Mode::parameter_server) {
     if (automatic)
       return {SolverChoice::dave, "dave, because it reaches the exact minimiser whatever the workers' speeds"};
     return {run.solver};
   }
-  if (run.mode == Mode::decentralized) {
-    if (automatic) return choose_network_solver(context);
-    check_network_solver(context, run.solver);
-    return {run.solver};
-  }
-  if (automatic) return choose_batch_solver(context);
+  if (automatic) return choose_network_solver(*topology);
+  check_network_solver(*topology, run.solver);
+  return {run.solver};
+}
+
+Choice choose_solver(const FitContext& context) {
+  const RunOptions& run = context.request.options.run;
+  if (run.mode != Mode::mapreduce) return choose_session_solver(run, context.topology);
+  if (run.solver == SolverChoice::automatic) return choose_batch_solver(context);
   if (run.solver == SolverChoice::exact) check_exact(context);
   return {run.solver};
 }

@@ -16,4 +16,7 @@ struct Choice {
 // asked for can not do it.
 Choice choose_solver(const FitContext& context);
 
+// The same under a parameter server or in a decentralized network (whose graph is topology), for any objective.
+Choice choose_session_solver(const RunOptions& run, const Topology* topology);
+
 }  // namespace muster

@@ -8,19 +8,19 @@ namespace muster {
 namespace {
 
 // Every living rank's measures, on every rank.
-std::vector<WorkerReport> gather_workers(FitContext& context) {
+std::vector<WorkerReport> gather_workers(const RunAccount& account) {
   enum : std::size_t { kRows, kCompute, kWait, kCommunicate, kBytes, kMessages, kFields };
-  const auto size = static_cast<std::size_t>(context.whole.size());
+  const auto size = static_cast<std::size_t>(account.whole.size());
   std::vector<double> table(size * kFields, 0.0);
-  double* mine = table.data() + static_cast<std::size_t>(context.whole.rank()) * kFields;
-  const Traffic traffic = context.whole.traffic();
-  mine[kRows] = static_cast<double>(context.rows.rows());
-  mine[kCompute] = context.compute_seconds;
+  double* mine = table.data() + static_cast<std::size_t>(account.whole.rank()) * kFields;
+  const Traffic traffic = account.whole.traffic();
+  mine[kRows] = static_cast<double>(account.rows);
+  mine[kCompute] = account.compute_seconds;
   mine[kWait] = traffic.wait_seconds;
   mine[kCommunicate] = traffic.communicate_seconds;
   mine[kBytes] = static_cast<double>(traffic.bytes_sent);
   mine[kMessages] = static_cast<double>(traffic.messages_sent);
-  context.add_up(table);
+  account.living.allreduce(table, ReduceOp::sum, Deadline::never());
   std::vector<WorkerReport> workers(size);
   for (std::size_t r = 0; r < size; ++r) {
     const double* row = table.data() + r * kFields;
@@ -34,8 +34,7 @@ std::vector<WorkerReport> gather_workers(FitContext& context) {
   return workers;
 }
 
-void name_roles(const FitContext& context, const Trained& trained, std::vector<WorkerReport>& workers) {
-  const RunOptions& run = context.request.options.run;
+void name_roles(const RunOptions& run, const Trained& trained, std::vector<WorkerReport>& workers) {
   if (run.mode == Mode::parameter_server) {
     const auto servers = static_cast<std::size_t>(run.server.servers);
     for (std::size_t r = workers.size() - servers; r < workers.size(); ++r) workers[r].role = "server";
@@ -53,22 +52,23 @@ std::string synchronisation(const RunOptions& run) {
 }
 
 // A graph of thousands of nodes takes seconds: one rank looks, after the others have stopped waiting.
-void add_spectrum(FitContext& context, NetworkReport& network) {
+void add_spectrum(const RunAccount& account, NetworkReport& network) {
+  const int speaker = account.living.members().front();
   double found[] = {0, 0};
-  if (context.endpoint().rank() == context.speaker()) {
-    const Spectrum of_graph = spectrum(*context.topology);
+  if (account.living.rank() == speaker) {
+    const Spectrum of_graph = spectrum(*account.topology);
     found[0] = of_graph.lambda2_modulus;
     found[1] = of_graph.spectral_gap;
   }
-  context.endpoint().broadcast(found, context.speaker(), Deadline::never());
+  account.living.broadcast(found, speaker, Deadline::never());
   network.lambda2_modulus = found[0];
   network.spectral_gap = found[1];
 }
 
 }  // namespace
 
-Report make_report(FitContext& context, Trained trained, std::string solver_reason, Certificate certificate) {
-  const RunOptions& run = context.request.options.run;
+Report make_report(const RunAccount& account, Trained trained, std::string solver_reason, Certificate certificate) {
+  const RunOptions& run = account.run;
   Report report;
   report.stop_reason = trained.reason;
   report.stop_detail = std::move(trained.detail);
@@ -77,19 +77,18 @@ Report make_report(FitContext& context, Trained trained, std::string solver_reas
   report.compression = name(run.compression);
   report.solver = trained.solver;
   report.solver_reason = std::move(solver_reason);
-  report.instruction_set = name(context.request.instruction_set);
   report.reproducible = run.reproducible;
   report.rounds_done = trained.rounds;
   report.rounds = std::move(trained.history);
   report.dependent_columns = std::move(trained.dependent_columns);
   report.notes = std::move(trained.notes);
   report.certificate = std::move(certificate);
-  report.train_seconds = context.whole.now() - context.start;
-  report.workers = gather_workers(context);
-  name_roles(context, trained, report.workers);
+  report.train_seconds = account.whole.now() - account.start;
+  report.workers = gather_workers(account);
+  name_roles(run, trained, report.workers);
   report.staleness = std::move(trained.staleness);
   report.network = std::move(trained.network);
-  if (report.network) add_spectrum(context, *report.network);
+  if (report.network) add_spectrum(account, *report.network);
   report.lost = std::move(trained.lost);
   return report;
 }

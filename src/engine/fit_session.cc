@@ -5,41 +5,13 @@
 #include <cmath>
 #include <utility>
 
-#include "base/check.h"
 #include "engine/check_options.h"
 #include "engine/fit_iterative.h"
 #include "engine/fit_problem.h"
-#include "train/decentralized.h"
-#include "train/parameter_server.h"
+#include "engine/session_options.h"
 
 namespace muster {
 namespace {
-
-ServerSolver server_solver(SolverChoice solver) {
-  switch (solver) {
-    case SolverChoice::sgd:
-      return ServerSolver::sgd;
-    case SolverChoice::ftrl:
-      return ServerSolver::ftrl;
-    default:
-      MUSTER_CHECK(solver == SolverChoice::dave, "a solver of the parameter server");
-      return ServerSolver::dave;
-  }
-}
-
-NetworkSolver network_solver(SolverChoice solver) {
-  switch (solver) {
-    case SolverChoice::dgd:
-      return NetworkSolver::dgd;
-    case SolverChoice::gradient_tracking:
-      return NetworkSolver::gradient_tracking;
-    case SolverChoice::push_sum:
-      return NetworkSolver::push_sum;
-    default:
-      MUSTER_CHECK(solver == SolverChoice::nids, "a solver of the decentralized network");
-      return NetworkSolver::nids;
-  }
-}
 
 class SessionTrainer {
  public:
@@ -124,20 +96,9 @@ class SessionTrainer {
 
   SessionOptions session_options() {
     const TrainOptions& asked = context_.request.options;
-    SessionOptions options;
+    SessionOptions options = muster::session_options(asked.run, asked.stop, context_.request.cancellation);
     options.penalty = problem_.coordinates().penalty();
     options.l1 = problem_.coordinates().l1();
-    options.compression = asked.run.compression;
-    options.sync = asked.run.sync;
-    if (options.sync.kind == Synchronisation::Kind::automatic) {
-      const bool async = asked.run.mode == Mode::parameter_server;
-      options.sync.kind = async ? Synchronisation::Kind::async : Synchronisation::Kind::bsp;
-    }
-    options.seed = asked.run.seed;
-    options.max_rounds = asked.stop.max_rounds;
-    options.max_epochs = asked.stop.max_epochs;
-    options.max_seconds = asked.stop.max_seconds;
-    options.cancellation = context_.request.cancellation;
     options.estimate = problem_.estimate(curvature_);
     options.judge = [this](const RoundState& state) { return judge(state); };
     options.on_round = [this](const RoundReport& report, std::span<const double> w) { observe(report, w); };

@@ -82,6 +82,7 @@ class LinearObjective final : public RowObjective {
   std::size_t tallies() const override;
   Work value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
                           std::span<double> tallies) override;
+  bool bounds_curvature() const override { return true; }
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
 
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
