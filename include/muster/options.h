@@ -44,6 +44,11 @@ struct Synchronisation {
   std::int64_t bound = 0;
 };
 
+// How the workers' sums are added in every round of MapReduce. star: workers send to the first, which adds in rank
+// order and sends the sum back: the plain server; tree: a binomial tree; ring: every rank adds one part; engine: the
+// transport's own. automatic: engine, or tree where the run is reproducible or the transport has none.
+enum class ReducePattern { automatic, star, tree, ring, engine };
+
 // How the numbers of a message are written. Lossy ones keep what was lost and add it to what is sent next (error
 // feedback). top_k: the `kept` largest of a message by magnitude, with their places.
 struct MessageCompression {
@@ -109,6 +114,7 @@ struct RunOptions {
   std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
   Synchronisation sync;
+  ReducePattern reduce = ReducePattern::automatic;
   MessageCompression compression;
   ServerOptions server;
   NetworkOptions network;

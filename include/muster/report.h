@@ -39,6 +39,9 @@ struct WorkerReport {
   double communicate_seconds = 0;
   std::int64_t bytes_sent = 0;
   std::int64_t messages_sent = 0;
+  // MapReduce: of these, for one round (an evaluation of f and its gradient), on average. Headers included.
+  double bytes_per_round = 0;
+  double messages_per_round = 0;
   // Where workers go at their own pace:
   std::int64_t updates = 0;       // gradients computed and sent
   double waited_for_seconds = 0;  // others waited for this one, as the servers saw it
@@ -92,6 +95,7 @@ struct Report {
   double train_seconds = 0;
   std::string synchronisation;  // "bsp", "ssp:4", "async"
   std::string compression;      // "none", "int8", …
+  std::string reduce;           // MapReduce: "tree", "ring", …; empty elsewhere
   std::vector<WorkerReport> workers;
   std::optional<StalenessReport> staleness;
   std::optional<NetworkReport> network;

@@ -42,6 +42,12 @@ Buffer receive_values(Endpoint& endpoint, int source, Tag tag, std::size_t count
   return payload;
 }
 
+void receive_into(Endpoint& endpoint, int source, Tag tag, std::span<double> values, Deadline deadline) {
+  const Buffer payload = receive_values(endpoint, source, tag, values.size(), deadline);
+  const auto received = payload.as<double>();
+  std::copy(received.begin(), received.end(), values.begin());
+}
+
 // Positions relative to the root form a binomial tree: the parent of r is r less its lowest set bit.
 void broadcast_from(Endpoint& endpoint, const Positions& positions, std::span<double> values, int root, Tag tag,
                     Deadline deadline) {
@@ -51,9 +57,7 @@ void broadcast_from(Endpoint& endpoint, const Positions& positions, std::span<do
   int bit = 1;
   while (bit < count && (relative & bit) == 0) bit <<= 1;
   if (relative != 0) {
-    const Buffer payload = receive_values(endpoint, rank_at(relative - bit), tag, values.size(), deadline);
-    const auto received = payload.as<double>();
-    std::copy(received.begin(), received.end(), values.begin());
+    receive_into(endpoint, rank_at(relative - bit), tag, values, deadline);
   }
   for (bit >>= 1; bit > 0; bit >>= 1) {
     if (relative + bit < count) send_values(endpoint, rank_at(relative + bit), tag, values);
@@ -109,17 +113,66 @@ void tree_reduce(Endpoint& endpoint, std::span<double> values, ReduceOp op, int 
   const int root_position = positions.of(root);
   if (root_position == 0) return;
   if (positions.mine() == 0) send_values(endpoint, root, kReduceTag, values);
-  if (positions.mine() == root_position) {
-    const Buffer payload = receive_values(endpoint, positions.rank(0), kReduceTag, values.size(), deadline);
-    const auto received = payload.as<double>();
-    std::copy(received.begin(), received.end(), values.begin());
-  }
+  if (positions.mine() == root_position) receive_into(endpoint, positions.rank(0), kReduceTag, values, deadline);
 }
 
 void tree_allreduce(Endpoint& endpoint, std::span<double> values, ReduceOp op, Deadline deadline) {
   const Positions positions(endpoint);
   reduce_to_first(endpoint, positions, values, op, kAllreduceTag, deadline);
   broadcast_from(endpoint, positions, values, 0, kAllreduceTag, deadline);
+}
+
+void star_allreduce(Endpoint& endpoint, std::span<double> values, ReduceOp op, Deadline deadline) {
+  const Positions positions(endpoint);
+  const int server = positions.rank(0);
+  if (positions.mine() != 0) {
+    send_values(endpoint, server, kAllreduceTag, values);
+    receive_into(endpoint, server, kAllreduceTag, values, deadline);
+    return;
+  }
+  for (int p = 1; p < positions.count(); ++p) {
+    const Buffer payload = receive_values(endpoint, positions.rank(p), kAllreduceTag, values.size(), deadline);
+    combine(values, payload.as<double>(), op);
+  }
+  for (int p = 1; p < positions.count(); ++p) send_values(endpoint, positions.rank(p), kAllreduceTag, values);
+}
+
+void ring_allreduce(Endpoint& endpoint, std::span<double> values, ReduceOp op, Deadline deadline) {
+  const Positions positions(endpoint);
+  const int m = positions.count(), mine = positions.mine();
+  const int next = positions.rank((mine + 1) % m), previous = positions.rank((mine + m - 1) % m);
+  const std::size_t unit = op == ReduceOp::sum_double_double ? 2 : 1;
+  const auto begin_of = [&](int p) {
+    return values.size() / unit * static_cast<std::size_t>(p) / static_cast<std::size_t>(m) * unit;
+  };
+  const auto part = [&](int p) {
+    const int in_ring = (p + 2 * m) % m;
+    return values.subspan(begin_of(in_ring), begin_of(in_ring + 1) - begin_of(in_ring));
+  };
+  for (int step = 0; step < 2 * (m - 1); ++step) {
+    send_values(endpoint, next, kAllreduceTag, part(mine - step));
+    const std::span<double> into = part(mine - step - 1);
+    if (step >= m - 1) {
+      receive_into(endpoint, previous, kAllreduceTag, into, deadline);
+      continue;
+    }
+    const Buffer payload = receive_values(endpoint, previous, kAllreduceTag, into.size(), deadline);
+    combine(into, payload.as<double>(), op);
+  }
+}
+
+void allreduce(Endpoint& endpoint, ReducePattern pattern, std::span<double> values, ReduceOp op, Deadline deadline) {
+  switch (pattern) {
+    case ReducePattern::star:
+      return star_allreduce(endpoint, values, op, deadline);
+    case ReducePattern::tree:
+      return tree_allreduce(endpoint, values, op, deadline);
+    case ReducePattern::ring:
+      return ring_allreduce(endpoint, values, op, deadline);
+    case ReducePattern::automatic:
+    case ReducePattern::engine:
+      return endpoint.allreduce(values, op, deadline);
+  }
 }
 
 std::vector<Buffer> flat_gather(Endpoint& endpoint, Buffer mine, int root, Deadline deadline) {

@@ -60,6 +60,8 @@ void check_mapreduce(const TrainOptions& options) {
           "--compress goes with --mode parameter-server or --mode decentralized");
   require(options.problem.l1 == 0 || run.solver == SolverChoice::nesterov || run.solver == SolverChoice::automatic,
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
+  require(run.reduce != ReducePattern::engine || !run.reproducible,
+          "--reduce engine adds in the transport's own order, which --reproducible forbids: drop one of them");
 }
 
 void check_server(const RunOptions& run) {
@@ -87,6 +89,7 @@ void check_foreign_options(const TrainOptions& options) {
   const ServerOptions servers;
   const NetworkOptions network;
   const RunOptions& run = options.run;
+  require(run.mode == Mode::mapreduce || run.reduce == ReducePattern::automatic, "--reduce goes with --mode mapreduce");
   if (run.mode != Mode::parameter_server) {
     require(run.server.servers == servers.servers && run.server.replicas == servers.replicas,
             "--servers and --replicas go with --mode parameter-server");
@@ -136,6 +139,22 @@ std::string name(const Synchronisation& sync) {
       break;
   }
   return "async";
+}
+
+std::string_view name(ReducePattern pattern) {
+  switch (pattern) {
+    case ReducePattern::automatic:
+      return "auto";
+    case ReducePattern::star:
+      return "star";
+    case ReducePattern::tree:
+      return "tree";
+    case ReducePattern::ring:
+      return "ring";
+    case ReducePattern::engine:
+      break;
+  }
+  return "engine";
 }
 
 std::string name(const MessageCompression& compression) {

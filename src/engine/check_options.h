@@ -12,6 +12,7 @@ namespace muster {
 std::string_view name(Mode mode);
 std::string_view name(SolverChoice solver);
 std::string name(const Synchronisation& sync);
+std::string_view name(ReducePattern pattern);
 std::string name(const MessageCompression& compression);
 
 // Throws InputError, naming the option to change, for a value out of range or a combination that makes no sense.

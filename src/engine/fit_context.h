@@ -12,6 +12,7 @@
 #include "cluster/endpoint.h"
 #include "engine/fit.h"
 #include "objective/linear_rows.h"
+#include "train/mapreduce.h"
 #include "train/topology.h"
 
 namespace muster {
@@ -86,6 +87,7 @@ struct Trained {
   double baseline = 0;                // f at the best constant model
   double curvature_by_intercept = 1;  // ∂²f/∂b² near the model
   std::vector<std::string> dependent_columns, notes;
+  SentPerRound sent_per_round;  // by this rank
   // Where workers go at their own pace:
   std::vector<std::int64_t> updates;       // by rank
   std::vector<double> waited_for_seconds;  // by rank

@@ -31,6 +31,7 @@ class IterativeTrainer {
     }
     trained.model = problem_.coordinates().to_user(v);
     trained.history = map_reduce_.rounds();
+    trained.sent_per_round = map_reduce_.sent_per_round();
     trained.baseline = problem_.baseline();
     trained.curvature_by_intercept = curvature();
     context_.compute_seconds += map_reduce_.compute_seconds();

@@ -30,6 +30,7 @@ FitProblem::FitProblem(FitContext& context)
 
 MapReduceOptions FitProblem::options() const {
   MapReduceOptions options;
+  options.reduce = context_.request.options.run.reduce;
   options.penalty = coordinates_.penalty();
   options.l1 = coordinates_.l1();
   options.cancellation = context_.request.cancellation;

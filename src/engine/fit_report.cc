@@ -8,8 +8,18 @@ namespace muster {
 namespace {
 
 // Every living rank's measures, on every rank.
-std::vector<WorkerReport> gather_workers(const RunAccount& account) {
-  enum : std::size_t { kRows, kCompute, kWait, kCommunicate, kBytes, kMessages, kFields };
+std::vector<WorkerReport> gather_workers(const RunAccount& account, const SentPerRound& sent) {
+  enum : std::size_t {
+    kRows,
+    kCompute,
+    kWait,
+    kCommunicate,
+    kBytes,
+    kMessages,
+    kBytesPerRound,
+    kMessagesPerRound,
+    kFields
+  };
   const auto size = static_cast<std::size_t>(account.whole.size());
   std::vector<double> table(size * kFields, 0.0);
   double* mine = table.data() + static_cast<std::size_t>(account.whole.rank()) * kFields;
@@ -20,6 +30,8 @@ std::vector<WorkerReport> gather_workers(const RunAccount& account) {
   mine[kCommunicate] = traffic.communicate_seconds;
   mine[kBytes] = static_cast<double>(traffic.bytes_sent);
   mine[kMessages] = static_cast<double>(traffic.messages_sent);
+  mine[kBytesPerRound] = sent.bytes;
+  mine[kMessagesPerRound] = sent.messages;
   account.living.allreduce(table, ReduceOp::sum, Deadline::never());
   std::vector<WorkerReport> workers(size);
   for (std::size_t r = 0; r < size; ++r) {
@@ -30,6 +42,8 @@ std::vector<WorkerReport> gather_workers(const RunAccount& account) {
     workers[r].communicate_seconds = row[kCommunicate];
     workers[r].bytes_sent = static_cast<std::int64_t>(row[kBytes]);
     workers[r].messages_sent = static_cast<std::int64_t>(row[kMessages]);
+    workers[r].bytes_per_round = row[kBytesPerRound];
+    workers[r].messages_per_round = row[kMessagesPerRound];
   }
   return workers;
 }
@@ -84,7 +98,7 @@ Report make_report(const RunAccount& account, Trained trained, std::string solve
   report.notes = std::move(trained.notes);
   report.certificate = std::move(certificate);
   report.train_seconds = account.whole.now() - account.start;
-  report.workers = gather_workers(account);
+  report.workers = gather_workers(account, trained.sent_per_round);
   name_roles(run, trained, report.workers);
   report.staleness = std::move(trained.staleness);
   report.network = std::move(trained.network);

@@ -23,6 +23,8 @@ Json to_json(const std::vector<WorkerReport>& workers) {
                     {"communicate_seconds", worker.communicate_seconds},
                     {"bytes_sent", worker.bytes_sent},
                     {"messages_sent", worker.messages_sent},
+                    {"bytes_per_round", worker.bytes_per_round},
+                    {"messages_per_round", worker.messages_per_round},
                     {"updates", worker.updates},
                     {"waited_for_seconds", worker.waited_for_seconds}});
   }
@@ -80,6 +82,7 @@ std::string to_json(const Report& report) {
   json["transport"] = report.transport;
   json["synchronisation"] = report.synchronisation;
   json["compression"] = report.compression;
+  if (!report.reduce.empty()) json["reduce"] = report.reduce;
   json["solver"] = report.solver;
   json["solver_reason"] = report.solver_reason;
   json["instruction_set"] = report.instruction_set;

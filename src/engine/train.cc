@@ -183,6 +183,11 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   return {make_model(options, data, fitted), fitted.report, speaks};
 }
 
+ReducePattern pattern_used(const RunOptions& run, TransportChoice transport) {
+  if (run.reduce != ReducePattern::automatic && run.reduce != ReducePattern::engine) return run.reduce;
+  return transport == TransportChoice::mpi && !run.reproducible ? ReducePattern::engine : ReducePattern::tree;
+}
+
 }  // namespace
 
 TrainResult train(const TrainOptions& options, const ProgressObserver& observer) {
@@ -211,6 +216,7 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   for (std::string& note : launch(transport, options.run, endpoint_options, rank_main))
     result->report.notes.push_back(std::move(note));
   result->report.transport = name(transport);
+  if (options.run.mode == Mode::mapreduce) result->report.reduce = name(pattern_used(options.run, transport));
   return std::move(*result);
 }
 

@@ -1,7 +1,6 @@
 #include "solver/gd.h"
 
 #include <cmath>
-#include <span>
 
 #include "solver/lanczos.h"
 #include "solver/point.h"
@@ -10,11 +9,6 @@ namespace muster {
 namespace {
 
 constexpr int kRoundsWithoutProgress = 100;
-
-double estimate_lipschitz(Problem& problem, std::uint64_t seed) {
-  const auto product = [&](std::span<const double> v, std::span<double> out) { problem.curvature_product(v, out); };
-  return estimate_largest_eigenvalue(problem.dimension(), product, seed).estimate;
-}
 
 }  // namespace
 
@@ -33,7 +27,8 @@ SolverResult minimise_gd(Problem& problem, std::vector<double> start, const GdOp
   if (!evaluate(problem, current)) return finish(StopReason::diverged, "the objective is not finite at the start");
   Problem::Verdict verdict = problem.after_round(options.first_round + 1, current.w, current.value, current.gradient);
   if (verdict.stop) return finish(verdict.reason, verdict.detail);
-  double lipschitz = options.lipschitz > 0 ? options.lipschitz : estimate_lipschitz(problem, options.seed);
+  double lipschitz =
+      options.lipschitz > 0 ? options.lipschitz : estimate_largest_curvature(problem, options.seed).estimate;
   if (!std::isfinite(lipschitz)) return finish(StopReason::diverged, "the curvature is not finite");
   if (!(lipschitz > 0)) lipschitz = 1;  // f is linear as far as seen; the guard finds out
   FloorDetector floor(kRoundsWithoutProgress);

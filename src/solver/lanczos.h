@@ -15,6 +15,8 @@
 #include <functional>
 #include <span>
 
+#include "solver/problem.h"
+
 namespace muster {
 
 struct LargestEigenvalue {
@@ -26,5 +28,9 @@ struct LargestEigenvalue {
 LargestEigenvalue estimate_largest_eigenvalue(
     std::size_t dimension, const std::function<void(std::span<const double>, std::span<double>)>& product,
     std::uint64_t seed, int max_products = 24);
+
+// Of the B of Problem::curvature_product. The start vector is a function of the seed and the coordinates' numbers, so
+// that it does not depend on how vectors are cut into blocks.
+LargestEigenvalue estimate_largest_curvature(Problem& problem, std::uint64_t seed, int max_products = 24);
 
 }  // namespace muster

@@ -25,7 +25,8 @@ class Nesterov {
     result_.rounds = 1;
     if (!evaluate(problem_, y_)) return finish(StopReason::diverged, "the objective is not finite at the start");
     if (stopped()) return finish(verdict_.reason, verdict_.detail);
-    lipschitz_ = options_.lipschitz > 0 ? options_.lipschitz : estimate_lipschitz();
+    lipschitz_ =
+        options_.lipschitz > 0 ? options_.lipschitz : estimate_largest_curvature(problem_, options_.seed).estimate;
     if (!std::isfinite(lipschitz_)) return finish(StopReason::diverged, "the curvature is not finite");
     if (!(lipschitz_ > 0)) lipschitz_ = 1;  // f is linear as far as seen; the guard finds out
     FloorDetector floor(kRoundsWithoutProgress);
@@ -49,32 +50,30 @@ class Nesterov {
   }
 
  private:
-  double estimate_lipschitz() {
-    const auto product = [&](std::span<const double> v, std::span<double> out) { problem_.curvature_product(v, out); };
-    return estimate_largest_eigenvalue(problem_.dimension(), product, options_.seed).estimate;
-  }
-
   double l1(std::size_t j) const { return options_.l1.empty() ? 0 : options_.l1[j]; }
 
-  double smooth(const Point& point) const {
-    double absolute = 0;
-    for (std::size_t j = 0; j < options_.l1.size(); ++j) absolute += options_.l1[j] * std::abs(point.w[j]);
-    return point.value - absolute;
+  // What this rank's coordinates add to the second sum of F.
+  double absolute(const Point& point) const {
+    double sum = 0;
+    for (std::size_t j = 0; j < options_.l1.size(); ++j) sum += options_.l1[j] * std::abs(point.w[j]);
+    return sum;
   }
 
   // Moves y; returns the point left, its square being that of the step's length over α.
   Point step() {
     const double alpha = 1 / lipschitz_;
     Point left = y_;
-    double opposed = 0;
-    left.square = 0;
+    double sums[] = {0, 0};
+    auto& [opposed, square] = sums;
     for (std::size_t j = 0; j < x_.size(); ++j) {
       const double u = y_.w[j] - alpha * y_.gradient[j];
       next_[j] = l1(j) == 0 ? u : std::copysign(std::max(std::abs(u) - alpha * l1(j), 0.0), u);
       const double moved = y_.w[j] - next_[j];
       opposed += moved * (next_[j] - x_[j]);
-      left.square += moved * moved * lipschitz_ * lipschitz_;
+      square += moved * moved * lipschitz_ * lipschitz_;
     }
+    problem_.sum_over_blocks(sums);
+    left.square = square;
     if (opposed > 0) t_ = 1;
     const double following = (1 + std::sqrt(1 + 4 * t_ * t_)) / 2;
     const double momentum = (t_ - 1) / following;
@@ -89,14 +88,16 @@ class Nesterov {
     t_ = 1;
   }
 
-  bool bounded_by_curvature() const {
-    double along = 0, square = 0;
+  bool bounded_by_curvature() {
+    double sums[] = {0, 0, absolute(trusted_), absolute(y_)};
+    auto& [along, square, absolute_before, absolute_now] = sums;
     for (std::size_t j = 0; j < x_.size(); ++j) {
       const double moved = y_.w[j] - trusted_.w[j];
       along += trusted_.gradient[j] * moved;
       square += moved * moved;
     }
-    const double before = smooth(trusted_), now = smooth(y_);
+    problem_.sum_over_blocks(sums);
+    const double before = trusted_.value - absolute_before, now = y_.value - absolute_now;
     return now <= before + along + lipschitz_ / 2 * square + hidden_by_rounding(before, now);
   }
 

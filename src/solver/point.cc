@@ -7,13 +7,19 @@ namespace muster {
 
 bool evaluate(Problem& problem, Point& point) {
   point.value = problem.value_and_gradient(point.w, point.gradient);
-  point.square = dot(point.gradient, point.gradient);
+  point.square = dot(problem, point.gradient, point.gradient);
   return std::isfinite(point.value) && std::isfinite(point.square);
 }
 
 double dot(std::span<const double> a, std::span<const double> b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+double dot(Problem& problem, std::span<const double> a, std::span<const double> b) {
+  double sum = dot(a, b);
+  problem.sum_over_blocks({&sum, 1});
   return sum;
 }
 

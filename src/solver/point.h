@@ -23,6 +23,8 @@ bool evaluate(Problem& problem, Point& point);
 
 // Added from first to last: the same bits on every rank.
 double dot(std::span<const double> a, std::span<const double> b);
+// Likewise over all blocks.
+double dot(Problem& problem, std::span<const double> a, std::span<const double> b);
 
 // Difference of two values of f that rounding alone can make.
 double hidden_by_rounding(double a, double b);

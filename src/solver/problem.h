@@ -17,7 +17,7 @@ namespace muster {
 class Problem {
  public:
   virtual ~Problem() = default;
-  virtual std::size_t dimension() const = 0;
+  virtual std::size_t dimension() const = 0;  // of the block of w that this rank holds
 
   // Returns f(w), penalty included, and writes ∇f(w).
   virtual double value_and_gradient(std::span<const double> w, std::span<double> gradient) = 0;
@@ -29,6 +29,8 @@ class Problem {
   // norms) over the blocks, so that every rank has the whole. Several in one call cost one exchange. Where w is whole:
   // nothing to do. Solvers say it of every sum over coordinates they take a decision by.
   virtual void sum_over_blocks(std::span<double> /*partial_sums*/) {}
+  // The number, in the whole of w, of the first coordinate held: what is random by coordinate goes by these numbers.
+  virtual std::size_t first_coordinate() const { return 0; }
 
   // Asked after each round, with the value and gradient at the current point: why to stop, or nothing. The answer is
   // the same on every rank. Implementations look at tolerance, time, cancellation and their own observations.

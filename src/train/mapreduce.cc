@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "cluster/collectives.h"
 
 namespace muster {
 namespace {
@@ -26,54 +27,95 @@ std::vector<double> minimum_norm_subgradient(std::span<const double> w, std::spa
   return result;
 }
 
-MapReduce::MapReduce(Objective& objective, Endpoint& endpoint, MapReduceOptions options)
-    : objective_(objective), endpoint_(endpoint), options_(std::move(options)), start_(endpoint.now()) {
+MapReduce::MapReduce(Objective& objective, Grid grid, MapReduceOptions options, std::size_t first_coordinate)
+    : objective_(objective),
+      grid_(grid),
+      options_(std::move(options)),
+      first_coordinate_(first_coordinate),
+      start_(grid.whole.now()),
+      tallies_(objective.tallies()) {
   MUSTER_CHECK(options_.penalty.size() == objective.dimension(), "one penalty for each coordinate");
   MUSTER_CHECK(options_.l1.empty() || options_.l1.size() == objective.dimension(), "one l1 for each coordinate");
   sums_.resize(1 + objective.dimension() + objective.tallies() + 2);
   weight_ = objective.weight();
-  endpoint_.allreduce({&weight_, 1}, ReduceOp::sum, Deadline::never());
+  grid_.over_rows.allreduce({&weight_, 1}, ReduceOp::sum, Deadline::never());
   MUSTER_CHECK(weight_ > 0, "no worker has a row that counts");
+  uncounted_ = grid_.whole.traffic();
+}
+
+// Runs the local part of a round; what it waits for and sends itself is no computing.
+template <class Compute>
+void MapReduce::map(const Compute& compute) {
+  const Traffic before = grid_.whole.traffic();
+  const Time begin = grid_.whole.now();
+  grid_.whole.charge(compute());
+  const Traffic after = grid_.whole.traffic();
+  compute_seconds_ += grid_.whole.now() - begin - (after.wait_seconds - before.wait_seconds) -
+                      (after.communicate_seconds - before.communicate_seconds);
+}
+
+void MapReduce::reduce(std::span<double> sums) {
+  allreduce(grid_.over_rows, options_.reduce, sums, ReduceOp::sum, Deadline::never());
 }
 
 double MapReduce::value_and_gradient(std::span<const double> w, std::span<double> gradient) {
   const std::size_t n = dimension();
   const std::span<double> sums(sums_);
-  const Time begin = endpoint_.now();
-  endpoint_.charge(
-      objective_.value_and_gradient(w, sums[0], sums.subspan(1, n), sums.subspan(1 + n, objective_.tallies())));
-  const Time end = endpoint_.now();
-  compute_seconds_ += end - begin;
+  map([&] {
+    return objective_.value_and_gradient(w, sums[0], sums.subspan(1, n), sums.subspan(1 + n, tallies_.size()));
+  });
+  ++evaluations_;
   // Only one rank looks at the clock: ranks' clocks differ, and all must stop after the same round.
+  Endpoint& whole = grid_.whole;
   sums[sums.size() - 2] = options_.cancellation && options_.cancellation->cancelled() ? 1 : 0;
   sums[sums.size() - 1] =
-      endpoint_.rank() == endpoint_.members().front() && end - start_ >= options_.max_seconds ? 1 : 0;
-  endpoint_.allreduce(sums, ReduceOp::sum, Deadline::never());
-  cancelled_ = sums[sums.size() - 2] > 0;
-  out_of_time_ = sums[sums.size() - 1] > 0;
+      whole.rank() == whole.members().front() && whole.now() - start_ >= options_.max_seconds ? 1 : 0;
+  reduce(sums);
   double penalty = 0, absolute = 0;
   for (std::size_t j = 0; j < n; ++j) {
     gradient[j] = sums[1 + j] / weight_ + options_.penalty[j] * w[j];
     penalty += options_.penalty[j] * w[j] * w[j];
     if (!options_.l1.empty()) absolute += options_.l1[j] * std::abs(w[j]);
   }
-  return sums[0] / weight_ + 0.5 * penalty + absolute;
+  // What is left of the sums, and what is not of rows: added over column blocks, which all have value and tallies.
+  const auto rest = sums.subspan(n);
+  rest[0] = sums[0];
+  if (!grid_.in_first_block()) std::fill(rest.begin(), rest.end() - 2, 0.0);
+  std::vector<double> whole_sums(rest.begin(), rest.end());
+  whole_sums.insert(whole_sums.end(), {penalty, absolute});
+  grid_.sum_over_columns(whole_sums);
+  std::copy_n(whole_sums.begin() + 1, tallies_.size(), tallies_.begin());
+  const double* last = whole_sums.data() + 1 + tallies_.size();
+  cancelled_ = last[0] > 0;
+  out_of_time_ = last[1] > 0;
+  return whole_sums[0] / weight_ + 0.5 * last[2] + last[3];
 }
 
 void MapReduce::curvature_product(std::span<const double> v, std::span<double> product) {
-  const Time begin = endpoint_.now();
-  endpoint_.charge(objective_.curvature_product(v, product));
-  compute_seconds_ += endpoint_.now() - begin;
-  endpoint_.allreduce(product, ReduceOp::sum, Deadline::never());
+  const Traffic before = grid_.whole.traffic();
+  map([&] { return objective_.curvature_product(v, product); });
+  reduce(product);
   for (std::size_t j = 0; j < product.size(); ++j) product[j] = product[j] / weight_ + options_.penalty[j] * v[j];
+  const Traffic after = grid_.whole.traffic();
+  uncounted_.bytes_sent += after.bytes_sent - before.bytes_sent;
+  uncounted_.messages_sent += after.messages_sent - before.messages_sent;
+}
+
+SentPerRound MapReduce::sent_per_round() const {
+  if (evaluations_ == 0) return {};
+  const Traffic now = grid_.whole.traffic();
+  const auto evaluations = static_cast<double>(evaluations_);
+  return {static_cast<double>(now.bytes_sent - uncounted_.bytes_sent) / evaluations,
+          static_cast<double>(now.messages_sent - uncounted_.messages_sent) / evaluations};
 }
 
 Problem::Verdict MapReduce::after_round(std::int64_t round, std::span<const double> w, double value,
                                         std::span<const double> gradient) {
   RoundState state{round, w, gradient, value, 0, tallies()};
   for (double g : minimum_norm_subgradient(w, gradient, options_.l1)) state.gradient_norm += g * g;
+  sum_over_blocks({&state.gradient_norm, 1});
   state.gradient_norm = std::sqrt(state.gradient_norm);
-  const RoundReport report{round, endpoint_.now() - start_, value, state.gradient_norm};
+  const RoundReport report{round, grid_.whole.now() - start_, value, state.gradient_norm};
   if ((round - 1) % keep_every_ == 0) rounds_.push_back(report);
   if (rounds_.size() > kMostRounds) {  // keep every second one
     for (std::size_t i = 0; 2 * i < rounds_.size(); ++i) rounds_[i] = rounds_[2 * i];

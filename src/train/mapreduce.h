@@ -8,6 +8,9 @@
 // allreduce is the reduce and the next round's broadcast in one, and since the rule is deterministic and its input
 // equal bit for bit on all ranks, so is w. One round is one barrier: the slowest worker decides.
 //
+// Where ranks hold column blocks (train/grid.h), w, ∇F, p and q are the blocks of this rank, f_k is that of the rows of
+// its row block at the whole of w, and what is a sum over coordinates is added over the column blocks.
+//
 // Nothing here knows what the objective is: rules come from src/solver, stopping criteria from the caller.
 //
 // Source: J. Dean, S. Ghemawat, OSDI 2004; C.-T. Chu et al., "Map-reduce for machine learning on multicore", NIPS 2006.
@@ -22,8 +25,10 @@
 #include "base/cancellation.h"
 #include "cluster/endpoint.h"
 #include "muster/objective.h"
+#include "muster/options.h"
 #include "muster/report.h"
 #include "solver/problem.h"
+#include "train/grid.h"
 
 namespace muster {
 
@@ -37,6 +42,7 @@ struct RoundState {
 };
 
 struct MapReduceOptions {
+  ReducePattern reduce = ReducePattern::automatic;  // of the sums over rows
   std::vector<double> penalty;                      // p, length dimension()
   std::vector<double> l1 = {};                      // q, length dimension(), or empty: none
   const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
@@ -44,6 +50,10 @@ struct MapReduceOptions {
       std::numeric_limits<double>::infinity();  // since the trainer was made, by the clock of the lowest rank
   std::function<Problem::Verdict(const RoundState&)> judge = {};             // the stopping criterion; may be empty
   std::function<void(const RoundReport&, const RoundState&)> on_round = {};  // on every rank; observes; may be empty
+};
+
+struct SentPerRound {
+  double bytes = 0, messages = 0;
 };
 
 // The element of least norm of ∂F(w): g_j + q_j sign(w_j), or where w_j = 0, g_j moved towards 0 by at most q_j.
@@ -55,7 +65,8 @@ std::vector<double> minimum_norm_subgradient(std::span<const double> w, std::spa
 // it. Throws what the endpoint throws. Threads: as its endpoint.
 class MapReduce final : public Problem {
  public:
-  MapReduce(Objective& objective, Endpoint& endpoint, MapReduceOptions options);
+  // first_coordinate: the number in the whole of w of the first coordinate held.
+  MapReduce(Objective& objective, Grid grid, MapReduceOptions options, std::size_t first_coordinate = 0);
 
   std::size_t dimension() const override { return objective_.dimension(); }
   double value_and_gradient(std::span<const double> w, std::span<double> gradient) override;
@@ -63,25 +74,35 @@ class MapReduce final : public Problem {
   Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                       std::span<const double> gradient) override;
   bool stop_requested() const override { return cancelled_ || out_of_time_; }
+  void sum_over_blocks(std::span<double> partial_sums) override { grid_.sum_over_columns(partial_sums); }
+  std::size_t first_coordinate() const override { return first_coordinate_; }
 
   double weight() const { return weight_; }  // S
-  std::span<const double> tallies() const { return {sums_.data() + 1 + dimension(), objective_.tallies()}; }
+  std::span<const double> tallies() const { return tallies_; }
   const std::vector<RoundReport>& rounds() const { return rounds_; }  // thinned to at most about 1,000
   double compute_seconds() const { return compute_seconds_; }         // in this rank's map steps
+  // What this rank sent for one evaluation of F and its gradient, decisions on it included, on average.
+  SentPerRound sent_per_round() const;
 
  private:
-  void all_reduce();
+  template <class Compute>
+  void map(const Compute& compute);
+  void reduce(std::span<double> sums);
 
   Objective& objective_;
-  Endpoint& endpoint_;
+  Grid grid_;
   MapReduceOptions options_;
+  std::size_t first_coordinate_;
   Time start_ = 0;
   double weight_ = 0;
   std::vector<double> sums_;  // [value, gradient…, tallies…, cancelled, out of time]
+  std::vector<double> tallies_;
   bool cancelled_ = false, out_of_time_ = false;
   std::vector<RoundReport> rounds_;
   std::int64_t keep_every_ = 1;
   double compute_seconds_ = 0;
+  Traffic uncounted_;  // before the first evaluation, and in products
+  std::int64_t evaluations_ = 0;
 };
 
 }  // namespace muster

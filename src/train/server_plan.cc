@@ -37,8 +37,7 @@ double global_lipschitz(Objective& objective, Endpoint& endpoint, const SessionO
   MapReduceOptions options;
   options.penalty = session.penalty;
   MapReduce map_reduce(objective, endpoint, options);
-  const auto product = [&](std::span<const double> v, std::span<double> out) { map_reduce.curvature_product(v, out); };
-  return estimate_largest_eigenvalue(objective.dimension(), product, session.seed).estimate;
+  return estimate_largest_curvature(map_reduce, session.seed).estimate;
 }
 
 // Facts of batches, and where all of w does not travel with every push, the expected traffic of each key.

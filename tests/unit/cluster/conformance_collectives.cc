@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/double_double.h"
+#include "cluster/collectives.h"
+#include "cluster/mailbox.h"
 #include "conformance_tools.h"
 #include "muster/error.h"
 
@@ -127,6 +129,62 @@ void allreduce(Endpoint& e, bool exact) {
   }
 }
 
+// Values and messages of member p (of m) in one allreduce of n values, by the definitions of the patterns.
+struct Sent {
+  std::size_t values, messages;
+};
+Sent sent_in_star(std::size_t n, std::size_t m, std::size_t p) {
+  if (m == 1) return {0, 0};
+  return p == 0 ? Sent{n * (m - 1), m - 1} : Sent{n, 1};
+}
+Sent sent_in_tree(std::size_t n, std::size_t m, std::size_t p) {  // to the parent; to every child
+  std::size_t messages = p == 0 ? 0 : 1;
+  for (std::size_t bit = 1; p + bit < m && (p & bit) == 0; bit <<= 1) ++messages;
+  return {n * messages, messages};
+}
+Sent sent_in_ring(std::size_t n, std::size_t m, std::size_t p) {  // all parts but one, twice
+  const auto part = [&](std::size_t q) { return n * (q % m + 1) / m - n * (q % m) / m; };
+  return {2 * n - part(p + 1) - part(p + 2), 2 * (m - 1)};
+}
+
+std::vector<double> star_sum(const Endpoint& e, std::size_t length, ReduceOp op) {
+  std::vector<double> sum;
+  for (const int member : e.members()) {
+    const std::vector<double> part = contribution(member, length, op == ReduceOp::sum_double_double);
+    sum = member == e.members().front() ? part : combined(sum, part, op);
+  }
+  return sum;
+}
+
+void patterns(Endpoint& e, bool) {
+  const auto m = e.members().size();
+  const auto p =
+      static_cast<std::size_t>(std::find(e.members().begin(), e.members().end(), e.rank()) - e.members().begin());
+  for (const std::size_t length : kLengths) {
+    for (const ReduceOp op : kOps) {
+      for (const auto& [pattern, sent] : {std::pair{ReducePattern::star, sent_in_star(length, m, p)},
+                                          {ReducePattern::tree, sent_in_tree(length, m, p)},
+                                          {ReducePattern::ring, sent_in_ring(length, m, p)}}) {
+        std::vector<double> values = mine(e, length, op);
+        e.flush(soon(e));
+        const Traffic before = e.traffic();
+        muster::allreduce(e, pattern, values, op, soon(e));
+        e.flush(soon(e));
+        const Traffic after = e.traffic();
+        if (pattern == ReducePattern::star) REQUIRE(equal_bits(values, star_sum(e, length, op)));
+        check_sum(values, e, op, pattern == ReducePattern::tree);
+        REQUIRE(static_cast<std::size_t>(after.messages_sent - before.messages_sent) == sent.messages);
+        if (op == ReduceOp::sum)
+          REQUIRE(static_cast<std::size_t>(after.bytes_sent - before.bytes_sent) ==
+                  sent.values * sizeof(double) + sent.messages * kHeaderBytes);
+        std::vector<double> at_first = values;
+        e.broadcast(at_first, e.members().front(), soon(e));
+        REQUIRE(equal_bits(values, at_first));
+      }
+    }
+  }
+}
+
 // Ranks arrive in changing orders, far apart; the sum keeps its bits.
 void order_of_addition(Endpoint& e, bool exact) {
   if (!exact) return;
@@ -197,10 +255,15 @@ void collective_deadline(Endpoint& e, bool) {
 
 const std::vector<Check>& collective_checks() {
   static const std::vector<Check> checks = {
-      {"Broadcast", broadcast},   {"Reduce", reduce},
-      {"Allreduce", allreduce},   {"OrderOfAddition", order_of_addition},
-      {"Successive", successive}, {"Gather", gather},
-      {"Barrier", barrier},       {"CollectiveDeadline", collective_deadline},
+      {"Broadcast", broadcast},
+      {"Reduce", reduce},
+      {"Allreduce", allreduce},
+      {"Patterns", patterns},
+      {"OrderOfAddition", order_of_addition},
+      {"Successive", successive},
+      {"Gather", gather},
+      {"Barrier", barrier},
+      {"CollectiveDeadline", collective_deadline},
   };
   return checks;
 }
