@@ -96,29 +96,15 @@ std::uint64_t hash_of(std::span<const double> values) {
   return hash;
 }
 
-// Compares this rank's model with rank 0's, bits and distance.
-void compare_ranks(FitContext& context, const LinearModel& model, Certificate& certificate) {
-  std::vector<double> mine = model.w;
-  mine.insert(mine.end(), model.intercepts.begin(), model.intercepts.end());
-  const std::uint64_t hash = hash_of(mine);
-  std::vector<double> first = mine;
-  context.endpoint().broadcast(first, context.speaker(), Deadline::never());
-  double square = 0;
-  for (std::size_t j = 0; j < mine.size(); ++j) square += (mine[j] - first[j]) * (mine[j] - first[j]);
-  const auto low = static_cast<double>(hash & 0xffffffff), high = static_cast<double>(hash >> 32);
-  double largest[] = {low, -low, high, -high, std::sqrt(square)};
-  context.add_up(largest, ReduceOp::max);
-  certificate.same_model_on_all_ranks = largest[0] == -largest[1] && largest[2] == -largest[3];
-  certificate.consensus_distance = largest[4];
-}
-
 Certificate begin_certificate(FitContext& context, const Trained& trained, double loss, double objective) {
   Certificate certificate;
   certificate.objective = objective;
   certificate.relative_target = std::max(std::abs(objective), trained.baseline);
   certificate.rows_read = context.request.data.summary.rows_read - context.rows_lost;
   certificate.rows_in_files = context.request.data.summary.rows_in_files;
-  compare_ranks(context, trained.model, certificate);
+  std::vector<double> mine = trained.model.w;
+  mine.insert(mine.end(), trained.model.intercepts.begin(), trained.model.intercepts.end());
+  compare_ranks(context.endpoint(), mine, certificate);
   if (context.problem().loss == Loss::squared) {
     certificate.training_rmse = std::sqrt(2 * std::max(0.0, loss));
     const double spread = spread_of_targets(context);
@@ -128,6 +114,19 @@ Certificate begin_certificate(FitContext& context, const Trained& trained, doubl
 }
 
 }  // namespace
+
+void compare_ranks(Endpoint& endpoint, std::span<const double> mine, Certificate& certificate) {
+  const std::uint64_t hash = hash_of(mine);
+  std::vector<double> first(mine.begin(), mine.end());
+  endpoint.broadcast(first, endpoint.members().front(), Deadline::never());
+  double square = 0;
+  for (std::size_t j = 0; j < mine.size(); ++j) square += (mine[j] - first[j]) * (mine[j] - first[j]);
+  const auto low = static_cast<double>(hash & 0xffffffff), high = static_cast<double>(hash >> 32);
+  double largest[] = {low, -low, high, -high, std::sqrt(square)};
+  endpoint.allreduce(largest, ReduceOp::max, Deadline::never());
+  certificate.same_model_on_all_ranks = largest[0] == -largest[1] && largest[2] == -largest[3];
+  certificate.consensus_distance = largest[4];
+}
 
 Certificate certify_from_rows(FitContext& context, const Trained& trained, const ExactFit* exact) {
   const Evaluation at = evaluate_rows(context, trained.model);
