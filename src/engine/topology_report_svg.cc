@@ -52,17 +52,31 @@ std::vector<Place> as_grid(const std::string& name, int nodes) {
   return places;
 }
 
-// Bit b of a node's number moves it along a direction of its own, longer for higher bits: every face stays a
-// parallelogram.
+// Even bits of a node's number move it to the right, odd ones up, each twice as far as the one before, as in a table of
+// their values. Each also moves it a little aside, to either side in turn, or long edges would run through nodes.
 std::vector<Place> as_hypercube(int nodes) {
+  const int bits = std::countr_zero(static_cast<unsigned>(nodes)), levels = std::max(1, (bits + 1) / 2);
+  const double aside = std::min(0.35, 0.75 / levels);
   std::vector<Place> places(static_cast<std::size_t>(nodes));
   for (int k = 0; k < nodes; ++k) {
-    for (int bit = 0; (1 << bit) < nodes; ++bit) {
+    Place& place = places[static_cast<std::size_t>(k)];
+    for (int bit = 0; bit < bits; ++bit) {
       if (!(k >> bit & 1)) continue;
-      const double length = std::pow(1.62, bit / 2), angle = (bit % 2 ? 90 : 0) + 13.0 * (bit / 2) * (bit % 2 ? -1 : 1);
-      places[static_cast<std::size_t>(k)].x += length * std::cos(angle * std::numbers::pi / 180);
-      places[static_cast<std::size_t>(k)].y -= length * std::sin(angle * std::numbers::pi / 180);
+      const double along = std::ldexp(1.0, bit / 2), across = bit / 2 % 2 ? -aside : aside;
+      place.x += bit % 2 ? across : along;
+      place.y -= bit % 2 ? along : across;
     }
+  }
+  return places;
+}
+
+// To and fro in rows, where one row would leave no room for numbers.
+std::vector<Place> as_line(int nodes) {
+  const int columns = nodes <= 16 ? nodes : static_cast<int>(std::ceil(std::sqrt(static_cast<double>(nodes))));
+  std::vector<Place> places;
+  for (int k = 0; k < nodes; ++k) {
+    const int row = k / columns, column = k % columns;
+    places.push_back({1.0 * (row % 2 ? columns - 1 - column : column), 1.0 * row});
   }
   return places;
 }
@@ -112,11 +126,7 @@ std::vector<Place> layout(const Topology& topology, const std::vector<std::pair<
   if (name == "hypercube") return as_hypercube(topology.nodes());
   if (name == "star") return as_star(topology.nodes());
   if (begins(name, "file:")) return in_layers(topology.nodes(), edges);
-  if (name == "line") {
-    std::vector<Place> places(static_cast<std::size_t>(topology.nodes()));
-    for (std::size_t k = 0; k < places.size(); ++k) places[k].x = static_cast<double>(k);
-    return places;
-  }
+  if (name == "line") return as_line(topology.nodes());
   return on_circle(topology.nodes());
 }
 
@@ -132,6 +142,15 @@ double fit(std::vector<Place>& places, double width, double margin) {
   const double left = 0.5 * (width - scale * (high.x - low.x));
   for (Place& p : places) p = {left + scale * (p.x - low.x), margin + scale * (p.y - low.y)};
   return 2 * margin + scale * (high.y - low.y);
+}
+
+// The distance of the two that are nearest to each other, at most `most`.
+double nearest(std::vector<Place> places, double most) {
+  std::sort(places.begin(), places.end(), [](Place a, Place b) { return a.x < b.x; });
+  for (std::size_t i = 0; i < places.size(); ++i)
+    for (std::size_t j = i + 1; j < places.size() && places[j].x - places[i].x < most; ++j)
+      most = std::min(most, std::hypot(places[j].x - places[i].x, places[j].y - places[i].y));
+  return most;
 }
 
 // An edge from rim to rim: straight, or, where a torus goes around its end, an arc that passes the nodes between.
@@ -159,7 +178,7 @@ bool goes_around(const Topology& topology, Place a, Place b, double step) {
 
 std::string edges_svg(const Topology& topology, const std::vector<std::pair<int, int>>& edges,
                       const std::vector<Place>& places, double radius, double step) {
-  const bool arrows = !topology.symmetric() && places.size() <= 100;
+  const bool arrows = !topology.symmetric() && edges.size() <= 200;
   std::string path;
   std::string svg;
   for (const auto& [from, to] : edges) {
@@ -170,9 +189,9 @@ std::string edges_svg(const Topology& topology, const std::vector<std::pair<int,
     path.clear();
   }
   if (!path.empty()) svg += fmt::format("<path d=\"{}\"/>\n", path);
-  const double opacity = std::clamp(40.0 / std::sqrt(static_cast<double>(edges.size()) + 1), 0.08, 0.8);
+  const double crowd = std::min(1.0, 15 / std::sqrt(static_cast<double>(edges.size()) + 1));
   return fmt::format("<g fill=\"none\" stroke=\"#4a6fa5\" stroke-width=\"{:.2f}\" stroke-opacity=\"{:.2f}\">\n{}</g>\n",
-                     std::clamp(radius / 6, 0.3, 1.6), opacity, svg);
+                     std::clamp(radius / 6, 0.3, 1.6 * std::max(crowd, 0.2)), std::clamp(1.6 * crowd, 0.1, 0.8), svg);
 }
 
 std::string nodes_svg(const std::vector<Place>& places, double radius) {
@@ -200,9 +219,7 @@ std::string draw_topology(const TopologyOptions& options) {
   std::vector<Place> places = layout(topology, edges);
   const double height = fit(places, kWidth, kMargin);
   for (Place& p : places) p.y += kTitle;
-  double step = kWidth;  // between the two nearest of those next to each other by number
-  for (std::size_t k = 1; k < places.size(); ++k)
-    step = std::min(step, std::hypot(places[k].x - places[k - 1].x, places[k].y - places[k - 1].y));
+  const double step = nearest(places, kWidth);
   const double radius = std::clamp(0.32 * step, 1.0, 16.0);
   const char* head =
       "<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerUnits=\"userSpaceOnUse\" "
@@ -211,10 +228,12 @@ std::string draw_topology(const TopologyOptions& options) {
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
       "font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{2}"
-      "<text x=\"{3:.0f}\" y=\"28\" font-size=\"18\" fill=\"#1f3a5f\" text-anchor=\"middle\">{4}, {5} node{6}</text>\n"
-      "{7}{8}</svg>\n",
-      kWidth, height + kTitle, head, kWidth / 2, escaped(topology.name()), topology.nodes(),
-      topology.nodes() == 1 ? "" : "s", edges_svg(topology, edges, places, radius, step), nodes_svg(places, radius));
+      "<text x=\"{3:.0f}\" y=\"28\" font-size=\"18\" fill=\"#1f3a5f\" text-anchor=\"middle\">{4}{5}, {6} "
+      "node{7}</text>\n"
+      "{8}{9}</svg>\n",
+      kWidth, height + kTitle, head, kWidth / 2, escaped(topology.name()), topology.symmetric() ? "" : ", directed",
+      topology.nodes(), topology.nodes() == 1 ? "" : "s", edges_svg(topology, edges, places, radius, step),
+      nodes_svg(places, radius));
 }
 
 }  // namespace muster
