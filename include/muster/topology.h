@@ -46,8 +46,8 @@ struct TopologyReport {
 TopologyReport describe_topology(const TopologyOptions& options);
 
 // The graph as an SVG that needs nothing else: rings and their like on a circle, a torus as a grid, a hypercube as a
-// leaning one, a long line in rows, files in layers by distance from node 0; arrows where they can be told apart. Throws
-// InputError where there are more edges than a drawing shows.
+// leaning one, a long line in rows, files in layers by distance from node 0; arrows where they can be told apart.
+// Throws InputError where there are more edges than a drawing shows.
 std::string draw_topology(const TopologyOptions& options);
 
 std::string to_json(const TopologyReport& report);

@@ -18,7 +18,8 @@ constexpr double kGrowth = 1e4;          // of the square, over its first value:
 constexpr int kMostShortened = 60;
 
 // 1/L for the rules that are safe with it. Tracking has to be slower than the averaging; √gap is what held on rings,
-// tori and directed graphs of all sizes tried, and the guard halves it where it does not.
+// tori and directed graphs of all sizes tried, with any number of local steps, and the guard halves it where it does
+// not.
 double first_step(const StageContext& context) {
   const DecentralizedOptions& options = context.options;
   if (options.step_size > 0) return options.step_size;
@@ -26,7 +27,7 @@ double first_step(const StageContext& context) {
   if (!tracks) return 1 / context.lipschitz;
   // As many exchanges as Chebyshev's mixing makes bring |λ₂| below 1/2.
   const double gap = options.network.chebyshev ? 0.5 : std::max(context.spectrum.spectral_gap, 1e-6);
-  return std::min(0.5, std::sqrt(gap) / static_cast<double>(options.network.local_steps)) / context.lipschitz;
+  return std::min(0.5, std::sqrt(gap)) / context.lipschitz;
 }
 
 // γ: rounding to few digits contracts enough for 1; the k largest of n contract by k/n only, and its square is what

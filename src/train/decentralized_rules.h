@@ -23,7 +23,9 @@
 //   convergence rates", IEEE TSP 67 (2019). With Wv replaced by v + γ(W − I)v̂ for compressed copies v̂ it is LEAD:
 //   X. Liu, Y. Li, R. Wang, J. Tang, M. Yan, "Linear convergent decentralized optimization with compression", ICLR
 //   2021. H local steps w ← w − α(g + d) before v, the dual step divided by H: K. Mishchenko, G. Malinovsky, S. Stich,
-//   P. Richtárik, "ProxSkip", ICML 2022, with every H-th step instead of a coin of chance 1/H.
+//   P. Richtárik, "ProxSkip", ICML 2022, with every H-th step instead of a coin of chance 1/H. Theirs is also the
+//   price: rounds are about max(κ/H, 2H/(1 − |λ₂|)) for each factor e of the error, so local steps save rounds up to H
+//   = √(κ(1 − |λ₂|)/2), κ the condition of F, and cost some beyond.
 //
 // tracking: exact for α small enough; any sequence of connected doubly stochastic graphs, or, with the weights v (v⁰ =
 // 1, u = v∘w) of push-sum, column stochastic ones. c_k, Σ c_k = 0, corrects the own gradient: y = g + c tracks the
@@ -32,7 +34,8 @@
 //   A. Nedić, A. Olshevsky, W. Shi, "Achieving geometric convergence for distributed optimization over time-varying
 //   graphs", SIAM J. Optim. 27 (2017) (DIGing, Push-DIGing); G. Qu, N. Li, IEEE TCNS 5 (2018); with prox: G. Scutari,
 //   Y. Sun, Math. Program. 176 (2019). H local steps with c fixed, y their mean: Y. Liu, T. Lin, A. Koloskova,
-//   S. Stich, "Decentralized gradient tracking with local steps", Optim. Methods Softw. (2024) (K-GT).
+//   S. Stich, "Decentralized gradient tracking with local steps", Optim. Methods Softw. (2024) (K-GT); they save as
+//   with nids.
 #pragma once
 
 #include <cstdint>

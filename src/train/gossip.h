@@ -42,11 +42,11 @@ struct StopAgreement {
 inline constexpr std::size_t kAgreementBytes = sizeof(StopAgreement);
 
 struct GossipOptions {
-  std::size_t copy = 0;       // of a message, the numbers that are a copy of the model (a divisor of the size)
-  std::size_t message = 0;    // all numbers of a message
-  bool push = false;          // the message's last number is the weight the copy is multiplied by
-  std::vector<double> scale;  // of the squares in disagreement(), length copy
-  MessageCompression compression;
+  std::size_t copy = 0;            // of a message, the numbers that are a copy of the model (a divisor of the size)
+  std::size_t message = 0;         // all numbers of a message
+  bool push = false;               // the message's last number is the weight the copy is multiplied by
+  std::vector<double> scale = {};  // of the squares in disagreement(), length copy
+  MessageCompression compression = {};
   double consensus_step = 1;  // γ
   double chebyshev = 0;       // λ; 0: not accelerated
 };

@@ -1,6 +1,7 @@
 // Nodes that die, networks that fall apart, links that are cut for a while; and who speaks to whom about what.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <set>
 #include <string>
@@ -15,10 +16,6 @@
 
 namespace muster {
 namespace {
-
-Topology graph(const std::string& name, int nodes) {
-  return make_topology(name, nodes, MixingWeights::automatic, 1);
-}
 
 const EndpointOptions kEndpoint{.silence_seconds = 0.5, .tolerate_losses = true};
 
@@ -42,10 +39,7 @@ Outcome train(const Problem5& problem, const Topology& topology, const Decentral
     OwnShard mine = problem.shard(endpoint.rank());
     DecentralizedOptions own = options;
     if (takeover) {
-      own.session.adopt = [&](int lost) {
-        const auto& rows = problem.shards[static_cast<std::size_t>(lost)];
-        mine.all().insert(mine.all().end(), rows.begin(), rows.end());
-      };
+      own.session.adopt = [&](int lost) { mine.take_over(problem.shard(lost)); };
     }
     try {
       DecentralizedResult result =
@@ -140,21 +134,39 @@ TEST(DecentralizedFailure, ALinkCutForAWhileDoesNoHarm) {
   }
 }
 
-TEST(DecentralizedFailure, ANodeThatThrowsOnThreadsIsDropped) {
-  const Problem5 problem = Problem5::squared(5);
-  const Topology topology = graph("complete", 5);
-  run_threads(5, {.tolerate_losses = true}, [&](Endpoint& endpoint) {
+// Node 0 throws in its twentieth round, live.
+void lose_a_thread(const Problem5& problem, NetworkSolver solver, bool takeover) {
+  const Topology topology = graph("hypercube", 8);
+  const std::vector<double> best = takeover ? problem.minimiser() : problem.minimiser({0});
+  std::atomic<int> ended = 0;
+  run_threads(8, {.tolerate_losses = true}, [&](Endpoint& endpoint) {
     OwnShard mine = problem.shard(endpoint.rank());
-    DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
+    DecentralizedOptions options = network_options(problem, solver, 1e-10);
     std::int64_t rounds = 0;
     options.session.on_round = [&](const RoundReport&, std::span<const double>) {
-      if (++rounds == 20) throw std::runtime_error("a node breaks");
+      if (endpoint.rank() == 0 && ++rounds == 20) throw std::runtime_error("a node breaks");
     };
-    if (endpoint.rank() != 0) options.session.on_round = {};
+    if (takeover) options.session.adopt = [&](int lost) { mine.take_over(problem.shard(lost)); };
     const DecentralizedResult result =
         train_decentralized(mine, endpoint, topology, std::vector<double>(Problem5::kDimension, 0.0), options);
-    EXPECT_LT(distance(result.session.w, problem.minimiser({0})), 1e-9);
+    EXPECT_EQ(result.session.reason, StopReason::converged);
+    EXPECT_LT(distance(result.session.w, best), 1e-9);
+    ASSERT_EQ(result.session.lost.size(), 1u);
+    EXPECT_EQ(result.session.lost[0].rank, 0);
+    EXPECT_EQ(result.session.lost[0].rows_taken_over_by, takeover ? 1 : -1);
+    EXPECT_NE(result.session.lost[0].sentence.find("a node breaks"), std::string::npos)
+        << result.session.lost[0].sentence;
+    ++ended;
   });
+  EXPECT_EQ(ended, 7);
+}
+
+TEST_P(Rules, ANodeThatThrowsOnThreadsIsDropped) {
+  lose_a_thread(Problem5::squared(8), GetParam(), false);
+}
+
+TEST_P(Rules, ANodeThatThrowsOnThreadsIsTakenOver) {
+  lose_a_thread(Problem5::squared(8), GetParam(), true);
 }
 
 // What each rank sends with tags of trainers: to whom, and how many bytes.
@@ -172,6 +184,42 @@ class Counting final : public EndpointDecorator {
  private:
   std::map<int, std::set<std::size_t>>& sizes_;
 };
+
+// How many messages all ranks send, and in which voice.
+class Tallying final : public EndpointDecorator {
+ public:
+  Tallying(Endpoint& inner, std::map<std::string, std::int64_t>& sent) : EndpointDecorator(inner), sent_(sent) {}
+  void send(int to, Tag tag, Buffer payload) override {
+    ++sent_[tag < kFirstReservedTag ? "trainer" : "collective"];
+    EndpointDecorator::send(to, tag, std::move(payload));
+  }
+  std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
+  std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+
+ private:
+  std::map<std::string, std::int64_t>& sent_;
+};
+
+TEST(DecentralizedMessages, NothingButNeighboursTalkWhileTraining) {
+  // Three times as many rounds take no message more but those to neighbours: collectives are for set-up and the end.
+  const Problem5 problem = Problem5::squared(8);
+  const Topology topology = graph("torus", 8);
+  std::vector<std::map<std::string, std::int64_t>> sent(2);
+  for (const int runs : {0, 1}) {
+    run_simulated(8, {}, {}, [&](Endpoint& endpoint) {
+      Tallying tallying(endpoint, sent[static_cast<std::size_t>(runs)]);
+      OwnShard mine = problem.shard(endpoint.rank());
+      DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 0);
+      options.session.max_rounds = runs == 0 ? 40 : 120;
+      train_decentralized(mine, tallying, topology, std::vector<double>(Problem5::kDimension, 0.0), options);
+    });
+  }
+  EXPECT_GT(sent[0]["collective"], 0);
+  EXPECT_EQ(sent[0]["collective"], sent[1]["collective"]);
+  std::size_t links = 0;
+  for (int k = 0; k < 8; ++k) links += topology.row(k).out.size();
+  EXPECT_EQ(sent[1]["trainer"] - sent[0]["trainer"], static_cast<std::int64_t>(80 * links));
+}
 
 TEST(DecentralizedMessages, GoToNeighboursAloneAndHoldModelsNotRows) {
   const Problem5 problem = Problem5::squared(8);

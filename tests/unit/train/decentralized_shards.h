@@ -1,10 +1,15 @@
 // Rows for the tests of the decentralized network, with the minimiser of all of them found by other means.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "base/random.h"
@@ -65,7 +70,7 @@ class OwnShard : public Objective {
     }
     return h;
   }
-  std::vector<Row>& all() { return rows_; }
+  void take_over(const OwnShard& other) { rows_.insert(rows_.end(), other.rows_.begin(), other.rows_.end()); }
 
  private:
   Work work() const {
@@ -183,6 +188,23 @@ inline double distance(std::span<const double> a, std::span<const double> b) {
   double square = 0;
   for (std::size_t j = 0; j < a.size(); ++j) square += (a[j] - b[j]) * (a[j] - b[j]);
   return std::sqrt(square);
+}
+
+// By name, with the weights that are the default on it.
+inline Topology graph(const std::string& name, int nodes) {
+  return make_topology(name, nodes, MixingWeights::automatic, 1);
+}
+
+// Node k keeps another share for itself than every other node; columns sum to 1, rows do not.
+inline Topology unequal_directed_ring(int nodes) {
+  const std::string path = testing::TempDir() + "muster_unequal_ring.txt";
+  std::ofstream file(path);
+  file << "directed columns\n";
+  for (int k = 0; k < nodes; ++k) file << k << ' ' << (k + 1) % nodes << ' ' << 0.3 + 0.5 * k / nodes << '\n';
+  file.close();
+  const Topology topology = graph("file:" + path, 0);
+  std::filesystem::remove(path);
+  return topology;
 }
 
 // Stops where |∇F| <= tolerance, by estimate and by judge alike.
