@@ -69,6 +69,19 @@ def test_processes_and_threads_agree(tmp_path, table):
     assert threads.bits == simulated.bits == processes.bits
 
 
+@needs_mpi
+@pytest.mark.parametrize("topology, neighbours", [("ring", [2, 2, 2, 2, 2]), ("star", [4, 1, 1, 1, 1])])
+def test_a_process_sends_to_its_neighbours_and_to_nobody_else(tmp_path, table, topology, neighbours):
+    """Thirty rounds more are as many messages more as there are neighbours; the rest is set-up and certificate."""
+    arguments = [table, *SQUARED, *NETWORK, "--topology", topology, "--tolerance", "1e-15"]
+    sent = []
+    for rounds in (10, 40):
+        _, report = trained(tmp_path, *arguments, "--max-rounds", rounds, ranks=5, code=3)
+        assert report["transport"] == "mpi" and report["rounds_done"] == rounds
+        sent.append(np.array([worker["messages_sent"] for worker in report["workers"]]))
+    assert (sent[1] - sent[0]).tolist() == [30 * n for n in neighbours]
+
+
 def test_the_plain_rule_stalls_beside_the_optimum_and_says_so(tmp_path, table):
     result = run("train", table, *LOGISTIC, *NETWORK, "--solver", "dgd", "-n", 4, "-o", tmp_path / "m.json", "--report",
                  tmp_path / "r.json", code=None)

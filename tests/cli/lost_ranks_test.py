@@ -1,4 +1,5 @@
 """A rank that stops or dies under mpirun is named within the deadline; nothing hangs."""
+import json
 import os
 import pathlib
 import signal
@@ -10,6 +11,7 @@ import uuid
 import numpy as np
 import pytest
 
+import command
 from command import MUSTER, mpi_prefix, needs_mpi, write_csv
 
 pytestmark = needs_mpi
@@ -39,13 +41,13 @@ def ranks_of(mark):
 
 
 class Run:
-    """A long run under mpirun, known to be in its rounds."""
+    """A long run under mpirun, known to be in its rounds. how: the programming model and its rule."""
 
-    def __init__(self, tmp_path, table, ranks, *args):
+    def __init__(self, tmp_path, table, ranks, *args, how=("--solver", "gd")):
         mark = uuid.uuid4().hex
         checkpoint = tmp_path / "c"
         self.process = subprocess.Popen(
-            [*mpi_prefix(ranks), MUSTER, "train", table, "--target", "y", "--solver", "gd", "--tolerance", "1e-12",
+            [*mpi_prefix(ranks), MUSTER, "train", table, "--target", "y", *how, "--tolerance", "1e-12",
              "--max-rounds", "1000000000", "--checkpoint", checkpoint, "--checkpoint-every", "0.1",
              "-o", tmp_path / "m.json", *args],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "MUSTER_TEST": mark})
@@ -75,9 +77,14 @@ def sentences(errors):
     return [line for line in errors.splitlines() if line.startswith("muster: ")]
 
 
-@pytest.mark.parametrize("ranks, stuck", [(2, 0), (2, 1), (3, 2)])
-def test_a_stopped_rank_is_named(tmp_path, table, ranks, stuck):
-    run = Run(tmp_path, table, ranks, "--silence", "2")
+NETWORK = ("--mode", "decentralized", "--topology", "line")
+
+
+@pytest.mark.parametrize("ranks, stuck, how", [(2, 0, ("--solver", "gd")), (2, 1, ("--solver", "gd")),
+                                               (3, 2, ("--solver", "gd")), (4, 3, NETWORK)])
+def test_a_stopped_rank_is_named(tmp_path, table, ranks, stuck, how):
+    """On a line of four, rank 3 has one neighbour, who tells the others."""
+    run = Run(tmp_path, table, ranks, "--silence", "2", how=how)
     os.kill(run.ranks[stuck], signal.SIGSTOP)
     code, errors, _ = run.end(within=12)
     assert code == 4, errors
@@ -102,6 +109,20 @@ def test_a_killed_rank_ends_the_run(tmp_path, table, killed):
     code, _, _ = run.end(within=10)
     assert code != 0
     assert not ranks_of(run.mark)
+
+
+def test_a_network_that_lost_a_rank_goes_on_from_its_checkpoint(tmp_path, table):
+    run = Run(tmp_path, table, 3, how=NETWORK)
+    os.kill(run.ranks[2], signal.SIGKILL)
+    code, _, _ = run.end(within=10)
+    assert code != 0 and not (tmp_path / "m.json").exists()
+    common = [table, "--target", "y", *NETWORK, "--max-rounds", "5", "-o", tmp_path / "m.json", "--report",
+              tmp_path / "r.json"]
+    objectives = []
+    for more in ([], ["--checkpoint", tmp_path / "c", "--resume"]):
+        command.run("train", *common, *more, ranks=2, code=3)
+        objectives.append(json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rounds"][0]["objective"])
+    assert objectives[1] < objectives[0]
 
 
 def test_a_pause_shorter_than_the_silence_is_forgiven(tmp_path, table):
