@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -61,6 +62,23 @@ class Objective {
   // Writes B·v, where B is a constant matrix with ∇²(Σ s_i loss_i)(w) ≼ B for every w; for the squared loss B is the
   // Hessian itself. Its largest eigenvalue, over S, is the L of step size 1/L.
   virtual Work curvature_product(std::span<const double> /*v*/, std::span<double> /*product*/) { return {}; }
+
+  // Whether hessian_product() can be asked: the same on every worker.
+  virtual bool has_hessian() const { return false; }
+  // Writes ∇²(Σ s_i loss_i)(w)·v. Many products are asked for at one w, most often the one that was evaluated last:
+  // what depends on w alone is worth keeping.
+  virtual Work hessian_product(std::span<const double> /*w*/, std::span<const double> /*v*/,
+                               std::span<double> /*product*/) {
+    return {};
+  }
+
+  // φ(t) = Σ s_i loss_i(a + t(b − a)), written to value, and φ'(t), written to slope, without a pass over the rows: for
+  // objectives that keep what the rows made of a and b, where both were evaluated lately. Nothing: it can not; then on
+  // no worker. Being asked once, it may begin to keep.
+  virtual std::optional<Work> value_on_line(std::span<const double> /*a*/, std::span<const double> /*b*/, double /*t*/,
+                                            double& /*value*/, double& /*slope*/) {
+    return std::nullopt;
+  }
 };
 
 // An objective whose rows can be taken a few at a time and touch few of the parameters: what stochastic solvers need.

@@ -71,30 +71,42 @@ Work ObjectiveShares::curvature_product(std::span<const double> v, std::span<dou
   std::vector<double> part(product.size());
   Work work;
   for (const Share& share : shares_) {
-    work += share.objective->bounds_curvature() ? share.objective->curvature_product(v, part)
-                                                : measure_curvature(*share.objective, v, part);
+    const bool bounded = share.objective->bounds_curvature();
+    work +=
+        bounded ? share.objective->curvature_product(v, part) : difference_gradients(*share.objective, start_, v, part);
+    for (std::size_t j = 0; j < product.size(); ++j) product[j] += bounded ? part[j] : kElsewhere * part[j];
+  }
+  return work;
+}
+
+Work ObjectiveShares::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
+  std::fill(product.begin(), product.end(), 0.0);
+  std::vector<double> part(product.size());
+  Work work;
+  for (const Share& share : shares_) {
+    work += share.objective->has_hessian() ? share.objective->hessian_product(w, v, part)
+                                           : difference_gradients(*share.objective, w, v, part);
     for (std::size_t j = 0; j < product.size(); ++j) product[j] += part[j];
   }
   return work;
 }
 
-// kElsewhere × Hv,  Hv ≈ (∇f(w + hv) − ∇f(w − hv)) / 2h; h of the cube root of the rounding unit makes both errors of
-// its order squared.
-Work ObjectiveShares::measure_curvature(Objective& objective, std::span<const double> v,
-                                        std::span<double> product) const {
+// Hv ≈ (∇f(w + hv) − ∇f(w − hv)) / 2h; h of the cube root of the rounding unit makes both errors of its order squared.
+Work ObjectiveShares::difference_gradients(Objective& objective, std::span<const double> w, std::span<const double> v,
+                                           std::span<double> product) {
   double size = 0, length = 0;
   for (std::size_t j = 0; j < v.size(); ++j) {
-    size += start_[j] * start_[j];
+    size += w[j] * w[j];
     length += v[j] * v[j];
   }
   const double h = std::cbrt(0x1p-53) * (1 + std::sqrt(size)) / std::max(std::sqrt(length), 1e-300);
   std::vector<double> at(v.size()), behind(v.size()), tallies(objective.tallies());
   double value = 0;
-  for (std::size_t j = 0; j < v.size(); ++j) at[j] = start_[j] - h * v[j];
+  for (std::size_t j = 0; j < v.size(); ++j) at[j] = w[j] - h * v[j];
   Work work = objective.value_and_gradient(at, value, behind, tallies);
-  for (std::size_t j = 0; j < v.size(); ++j) at[j] = start_[j] + h * v[j];
+  for (std::size_t j = 0; j < v.size(); ++j) at[j] = w[j] + h * v[j];
   work += objective.value_and_gradient(at, value, product, tallies);
-  for (std::size_t j = 0; j < v.size(); ++j) product[j] = kElsewhere * (product[j] - behind[j]) / (2 * h);
+  for (std::size_t j = 0; j < v.size(); ++j) product[j] = (product[j] - behind[j]) / (2 * h);
   return work;
 }
 

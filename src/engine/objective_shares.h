@@ -32,6 +32,9 @@ class ObjectiveShares final : public RowObjective {
   bool bounds_curvature() const override;
   // Where a share does not bound its curvature: a multiple of its Hessian at the start, by differences of gradients.
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
+  bool has_hessian() const override { return true; }
+  // By differences of gradients for a share that has no Hessian.
+  Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
 
   // Of shares that are RowObjectives. Batches are numbered share after share.
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
@@ -49,7 +52,8 @@ class ObjectiveShares final : public RowObjective {
   };
   // The share that has the batch, whose number becomes that within the share.
   RowObjective& share_of(std::size_t& batch);
-  Work measure_curvature(Objective& objective, std::span<const double> v, std::span<double> product) const;
+  static Work difference_gradients(Objective& objective, std::span<const double> w, std::span<const double> v,
+                                   std::span<double> product);
 
   std::vector<double> start_;
   std::size_t tallies_ = 0;

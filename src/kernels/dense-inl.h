@@ -1,6 +1,8 @@
 // Loops over dense rows. A row's columns go to lanes in order, the last vector partial; rows are taken four at a time
 // so that sums and coefficients are loaded once for four rows. A row's margin and a column's sum have the same bits
 // however rows are grouped: the four are independent, and columns add rows in order.
+#include <algorithm>
+
 #include "kernels/kernel_table.h"
 #include "kernels/loss-inl.h"
 #include "kernels/vectors-inl.h"
@@ -156,6 +158,7 @@ void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums
     for (std::size_t i = 0; i < current.count; ++i) {
       margins[i] = margins[i] + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     }
+    if (request.margins) std::copy_n(margins, current.count, request.margins + begin);
     const RowData tile_data{data.targets ? data.targets + begin : nullptr,
                             data.weights ? data.weights + begin : nullptr, nullptr};
     residual_rows(request.function, margins, current.count, tile_data, factors, lane_sums);

@@ -53,6 +53,7 @@ struct MarginRequest {
   const double* u;
   const double* centre;
   double intercept;
+  double* margins = nullptr;  // margin_i is written here too; null: nowhere
 };
 
 // Sums over rows; kernels add to them.
@@ -104,6 +105,9 @@ struct KernelTable {
   // same array.
   void (*residuals)(RowFunction function, const double* margins, std::size_t count, RowData data, double* residuals,
                     PassSums& sums);
+
+  // out_i = s_i p(1 − p), p = 1/(1 + e^−m): the logistic loss's second derivative; weights null: all 1.
+  void (*logistic_curvatures)(const double* margins, std::size_t count, const double* weights, double* out);
 
   // out = e^x and log(1 + x), x > −1, within 3 ulp; a value's bits do not depend on where it stands in the array.
   void (*exp)(const double* x, std::size_t count, double* out);

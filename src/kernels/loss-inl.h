@@ -95,6 +95,19 @@ void residuals(RowFunction function, const double* margins, std::size_t count, R
   lane_sums.add_to(sums);
 }
 
+void logistic_curvatures(const double* margins, std::size_t count, const double* weights, double* out) {
+  const Tag d;
+  const std::size_t lanes = hn::Lanes(d);
+  const Vector one = hn::Set(d, 1.0);
+  for (std::size_t i = 0; i < count; i += lanes) {
+    const First part{HWY_MIN(lanes, count - i)};
+    const Vector e = hn::Exp(d, hn::Neg(hn::Abs(part.get(margins + i))));
+    const Vector other = hn::Div(one, hn::Add(one, e));
+    const Vector weight = weights ? part.get(weights + i) : one;
+    part.put(hn::Mul(weight, hn::Mul(hn::Mul(e, other), other)), out + i);
+  }
+}
+
 void exp_array(const double* x, std::size_t count, double* out) {
   const std::size_t lanes = hn::Lanes(Tag());
   for (std::size_t i = 0; i < count; i += lanes) {

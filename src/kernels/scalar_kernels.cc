@@ -55,6 +55,14 @@ void residuals(RowFunction function, const double* margins, std::size_t count, R
   }
 }
 
+void logistic_curvatures(const double* margins, std::size_t count, const double* weights, double* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const double e = scalar_exp(-std::fabs(margins[i]));
+    const double other = 1 / (1 + e);
+    out[i] = (weights ? weights[i] : 1.0) * (e * other * other);
+  }
+}
+
 template <class T>
 void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient) {
   double buffer[kLargestTile];
@@ -69,6 +77,7 @@ void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums
       }
       buffer[i] = margin + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     }
+    if (request.margins) std::copy_n(buffer, count, request.margins + begin);
     residuals(request.function, buffer, count, from_row(data, begin), buffer, sums);
     for (std::size_t i = 0; i < count; ++i) {
       const T* x = rows.values + (begin + i) * rows.cols;
@@ -211,6 +220,7 @@ constexpr KernelTable kTable{InstructionSet::scalar,
                              dense_kernels<double>(),
                              dense_kernels<float>(),
                              residuals,
+                             logistic_curvatures,
                              exp_array,
                              log1p_array,
                              dot,

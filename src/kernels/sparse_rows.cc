@@ -27,13 +27,14 @@ double margin(SparseRows<T> rows, std::size_t row, const double* u) {
 
 template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
-                 double intercept, PassSums& sums, double* gradient) {
+                 double intercept, double* margins, PassSums& sums, double* gradient) {
   double buffer[kTile];
   for (std::size_t begin = 0; begin < rows.rows; begin += kTile) {
     const std::size_t count = std::min(kTile, rows.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
       buffer[i] = margin(rows, begin + i, u) + intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     }
+    if (margins) std::copy_n(buffer, count, margins + begin);
     const RowData tile_data{data.targets ? data.targets + begin : nullptr,
                             data.weights ? data.weights + begin : nullptr, nullptr};
     table.residuals(function, buffer, count, tile_data, buffer, sums);
@@ -87,10 +88,10 @@ void sparse_centre(SparseRows<T> rows, const double* factors, const double* cent
   }
 }
 
-template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFunction, const double*, double,
+template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFunction, const double*, double, double*,
                           PassSums&, double*);
-template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double, PassSums&,
-                          double*);
+template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double, double*,
+                          PassSums&, double*);
 template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

@@ -15,10 +15,10 @@ namespace muster {
 
 // The fused pass on x itself, without a centre: margin_i = Σ_j u_j x_ij + intercept + offset_i and
 // gradient_j += Σ_i s_i residual_i x_ij. For centred rows take Σ u_j c_j off the intercept before, and c_j Σ s·residual
-// off gradient_j after.
+// off gradient_j after. margins: margin_i is written here too; null: nowhere.
 template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
-                 double intercept, PassSums& sums, double* gradient);
+                 double intercept, double* margins, PassSums& sums, double* gradient);
 
 // Over the entries: sums_j += s_i (x_ij − centre_j)^power, present_j += s_i. power is 1 or 2. weights null: all 1.
 template <class T>
@@ -34,9 +34,9 @@ template <class T>
 void sparse_centre(SparseRows<T> rows, const double* factors, const double* centre, double* out, std::size_t stride);
 
 extern template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFunction, const double*, double,
-                                 PassSums&, double*);
+                                 double*, PassSums&, double*);
 extern template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double,
-                                 PassSums&, double*);
+                                 double*, PassSums&, double*);
 extern template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 extern template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 extern template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

@@ -30,6 +30,7 @@ constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : Ins
                              dense_kernels<double>(),
                              dense_kernels<float>(),
                              residuals,
+                             logistic_curvatures,
                              exp_array,
                              log1p_array,
                              dot,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "kernels/instruction_set.h"
 #include "muster/objective.h"
 #include "muster/options.h"
+#include "objective/kept_margins.h"
 #include "objective/linear_batches.h"
 
 namespace muster {
@@ -67,7 +69,8 @@ class LinearRows {
 //     margin_i = Σ_j v_j (x_ij − centre_j)/scale_j + b + o_i
 // Tallies, logistic only: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0),
 // Σ s_i p_i(1 − p_i)].
-// Each row is read from memory once per call.
+// Each row is read from memory once per call. From the first call of hessian_product or value_on_line on, the margins
+// at the last two points evaluated are kept: two doubles a row, and one more for Hessians.
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
@@ -84,6 +87,10 @@ class LinearObjective final : public RowObjective {
                           std::span<double> tallies) override;
   bool bounds_curvature() const override { return true; }
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
+  bool has_hessian() const override { return true; }
+  Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
+  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
+                                    double& slope) override;
 
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
   std::span<const std::uint32_t> keys(std::size_t batch) override;
@@ -102,12 +109,19 @@ class LinearObjective final : public RowObjective {
 
  private:
   BatchModel batch_model() const;
+  RowFunction row_function() const { return loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic; }
+  // XᵀCXv with C = diag(s), or s·loss'' at the margins curve_at, which are computed where they are not known.
+  Work multiply(std::span<const double> v, std::span<double> product, std::span<const double> curve_at,
+                bool curvatures_known);
 
   LinearRows& rows_;
   Loss loss_;
   Scaling scaling_;
   bool intercept_;
   LinearBatches batches_;
+  std::optional<KeptMargins> margins_;  // nothing: not asked for
+  std::vector<double> curved_at_;       // the point of curvatures_
+  AlignedVector<double> curvatures_;    // s·loss'' by row
 };
 
 }  // namespace muster

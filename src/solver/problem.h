@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,18 @@ class Problem {
 
   // Writes B·v for a constant B with ∇²f(w) ≼ B for every w.
   virtual void curvature_product(std::span<const double> v, std::span<double> product) = 0;
+  // Writes ∇²f(w)·v: for solvers that need it; a problem without it is not given to one.
+  virtual void hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) = 0;
+
+  // φ(t) = f(a + t(b − a)) and φ'(t) where they cost scalars only, because what the rows made of a and b, evaluated
+  // lately, is kept. Nothing: they do not, and the caller evaluates f there.
+  struct OnLine {
+    double value = 0, slope = 0;
+  };
+  virtual std::optional<OnLine> value_on_line(std::span<const double> /*a*/, std::span<const double> /*b*/,
+                                              double /*t*/) {
+    return std::nullopt;
+  }
 
   // Where the ranks hold blocks of w instead of all of it: adds partial sums over coordinates (dot products, squared
   // norms) over the blocks, so that every rank has the whole. Several in one call cost one exchange. Where w is whole:

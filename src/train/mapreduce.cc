@@ -91,14 +91,43 @@ double MapReduce::value_and_gradient(std::span<const double> w, std::span<double
   return whole_sums[0] / weight_ + 0.5 * last[2] + last[3];
 }
 
-void MapReduce::curvature_product(std::span<const double> v, std::span<double> product) {
+template <class Compute>
+void MapReduce::product_of(const Compute& compute, std::span<const double> v, std::span<double> product) {
   const Traffic before = grid_.whole.traffic();
-  map([&] { return objective_.curvature_product(v, product); });
+  map(compute);
   reduce(product);
   for (std::size_t j = 0; j < product.size(); ++j) product[j] = product[j] / weight_ + options_.penalty[j] * v[j];
   const Traffic after = grid_.whole.traffic();
   uncounted_.bytes_sent += after.bytes_sent - before.bytes_sent;
   uncounted_.messages_sent += after.messages_sent - before.messages_sent;
+}
+
+void MapReduce::curvature_product(std::span<const double> v, std::span<double> product) {
+  product_of([&] { return objective_.curvature_product(v, product); }, v, product);
+}
+
+void MapReduce::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
+  product_of([&] { return objective_.hessian_product(w, v, product); }, v, product);
+}
+
+std::optional<Problem::OnLine> MapReduce::value_on_line(std::span<const double> a, std::span<const double> b,
+                                                        double t) {
+  double sums[] = {0, 0};
+  std::optional<Work> done;
+  map([&] {
+    done = objective_.value_on_line(a, b, t, sums[0], sums[1]);
+    return done.value_or(Work{});
+  });
+  if (!done) return std::nullopt;
+  reduce(sums);
+  double penalty[] = {0, 0};
+  for (std::size_t j = 0; j < dimension(); ++j) {
+    const double along = b[j] - a[j], at = a[j] + t * along;
+    penalty[0] += options_.penalty[j] * at * at;
+    penalty[1] += options_.penalty[j] * at * along;
+  }
+  sum_over_blocks(penalty);
+  return OnLine{sums[0] / weight_ + 0.5 * penalty[0], sums[1] / weight_ + penalty[1]};
 }
 
 SentPerRound MapReduce::sent_per_round() const {

@@ -71,6 +71,8 @@ class MapReduce final : public Problem {
   std::size_t dimension() const override { return objective_.dimension(); }
   double value_and_gradient(std::span<const double> w, std::span<double> gradient) override;
   void curvature_product(std::span<const double> v, std::span<double> product) override;
+  void hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
+  std::optional<OnLine> value_on_line(std::span<const double> a, std::span<const double> b, double t) override;
   Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                       std::span<const double> gradient) override;
   bool stop_requested() const override { return cancelled_ || out_of_time_; }
@@ -88,6 +90,8 @@ class MapReduce final : public Problem {
   template <class Compute>
   void map(const Compute& compute);
   void reduce(std::span<double> sums);
+  template <class Compute>
+  void product_of(const Compute& compute, std::span<const double> v, std::span<double> product);
 
   Objective& objective_;
   Grid grid_;

@@ -52,7 +52,7 @@ void expect_near(const double* got, const double* expected, std::size_t count, d
 
 struct PassResult {
   PassSums sums;
-  std::vector<double> gradient;
+  std::vector<double> gradient, margins;
 };
 
 template <class T>
@@ -66,16 +66,19 @@ PassResult run_pass(const KernelTable& kernels, RowFunction function, std::size_
     weights.data()[i] = std::max(weights.data()[i], 0.0);
     if (function == RowFunction::logistic) y.data()[i] = y.data()[i] > 0 ? 1 : 0;
   }
-  PassResult result{{}, std::vector<double>(cols + 1, 0.125)};
+  PassResult result{{}, std::vector<double>(cols + 1, 0.125), {}};
   const RowData data{y.data(), beside ? weights.data() : nullptr, beside ? offsets.data() : nullptr};
-  kernels.dense<T>().pass({x.data(), rows, cols}, data, {function, u.data(), centre.data(), 0.5}, result.sums,
-                          result.gradient.data());
+  result.margins.assign(rows + 1, 0.25);
+  kernels.dense<T>().pass({x.data(), rows, cols}, data, {function, u.data(), centre.data(), 0.5, result.margins.data()},
+                          result.sums, result.gradient.data());
+  EXPECT_EQ(result.margins[rows], 0.25) << "written past the end";
   EXPECT_EQ(result.gradient[cols], 0.125) << "written past the end";
   return result;
 }
 
 void expect_near(const PassResult& got, const PassResult& expected, double tolerance) {
   expect_near(got.gradient.data(), expected.gradient.data(), got.gradient.size(), tolerance);
+  expect_near(got.margins.data(), expected.margins.data(), got.margins.size(), tolerance);
   EXPECT_NEAR(got.sums.loss, expected.sums.loss, tolerance * (1 + expected.sums.loss));
   EXPECT_NEAR(got.sums.residual, expected.sums.residual,
               tolerance * (1 + expected.sums.loss + std::fabs(expected.sums.residual)));
@@ -85,6 +88,7 @@ void expect_near(const PassResult& got, const PassResult& expected, double toler
 
 void expect_same_bits(const PassResult& a, const PassResult& b) {
   EXPECT_EQ(a.gradient, b.gradient);
+  EXPECT_EQ(a.margins, b.margins);
   EXPECT_EQ(a.sums.loss, b.sums.loss);
   EXPECT_EQ(a.sums.residual, b.sums.residual);
   EXPECT_EQ(a.sums.wrong_side, b.sums.wrong_side);
@@ -149,6 +153,23 @@ TEST_P(Kernels, ColumnKernelsAreTheirTwins) {
     for (std::size_t misalignment : {0, 1, 3}) {
       column_kernels<double>(table, twin, cols, misalignment);
       column_kernels<float>(table, twin, cols, misalignment);
+    }
+  }
+}
+
+// p(1 − p) = e^m / (1 + e^m)².
+TEST_P(Kernels, LogisticCurvaturesAreAccurate) {
+  for (const std::size_t count : {1, 3, 8, 37, 1000}) {
+    Values<double> margins(count, 1, 7, 9), weights(count, 3, 8);
+    std::vector<double> out(count + 1, 0.25);
+    for (const double* weight : {static_cast<const double*>(nullptr), static_cast<const double*>(weights.data())}) {
+      table.logistic_curvatures(margins.data(), count, weight, out.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        const double e = std::exp(margins.data()[i]);
+        const double expected = (weight ? weight[i] : 1) * e / ((1 + e) * (1 + e));
+        ASSERT_NEAR(out[i], expected, 1e-14 * std::fabs(expected));
+      }
+      EXPECT_EQ(out[count], 0.25);
     }
   }
 }

@@ -131,6 +131,69 @@ TEST(LinearObjective, CurvatureProductIsTheHessianOrAboveIt) {
   EXPECT_GT(curvature, 0);
 }
 
+// Against differences of gradients, whatever was evaluated in between and whether or not margins at the point are kept.
+TEST(LinearObjective, HessianProductIsTheDerivativeOfTheGradient) {
+  for (const Loss loss : {Loss::squared, Loss::logistic}) {
+    const Shard dense = dense_shard(
+        {.rows = 3000, .cols = 8, .density = 0.6, .weights = true, .offsets = true, .classes = loss == Loss::logistic});
+    for (const Shard& shard : {dense, as_sparse(dense)}) {
+      Executor executor(2);
+      LinearRows rows(shard, executor, best_instruction_set());
+      LinearObjective objective(rows, loss, some_scaling(8), true);
+      const std::vector<double> w = some_point(9);
+      std::vector<double> v(9), at(9), above(9), below(9), product(9), again(9), tallies(objective.tallies());
+      for (std::size_t j = 0; j < 9; ++j) v[j] = std::cos(static_cast<double>(j));
+      objective.hessian_product(w, v, product);
+      double value = 0;
+      const double step = 1e-5;
+      for (std::size_t j = 0; j < 9; ++j) at[j] = w[j] + step * v[j];
+      objective.value_and_gradient(at, value, above, tallies);
+      objective.hessian_product(w, v, again);
+      EXPECT_EQ(again, product);
+      for (std::size_t j = 0; j < 9; ++j) at[j] = w[j] - step * v[j];
+      objective.value_and_gradient(at, value, below, tallies);
+      objective.value_and_gradient(std::vector<double>(9), value, again, tallies);
+      objective.hessian_product(w, v, again);
+      EXPECT_EQ(again, product);
+      for (std::size_t j = 0; j < 9; ++j) above[j] = (above[j] - below[j]) / (2 * step);
+      expect_near(product, above, 1e-8);
+    }
+  }
+}
+
+TEST(LinearObjective, ValueOnALineIsTheValueThere) {
+  for (const Loss loss : {Loss::squared, Loss::logistic}) {
+    const Shard shard =
+        dense_shard({.rows = 20000, .cols = 5, .weights = true, .offsets = true, .classes = loss == Loss::logistic});
+    std::vector<double> slopes;
+    for (const int threads : {1, 3}) {
+      Executor executor(threads);
+      LinearRows rows(shard, executor, best_instruction_set());
+      LinearObjective objective(rows, loss, some_scaling(5), true);
+      const std::vector<double> a = some_point(6);
+      std::vector<double> b(6), at(6), gradient(6), tallies(objective.tallies());
+      double value = 0, on_line = 0, slope = 0;
+      for (std::size_t j = 0; j < 6; ++j) b[j] = a[j] + std::cos(static_cast<double>(j));
+      EXPECT_FALSE(objective.value_on_line(a, b, 0.5, on_line, slope)) << "neither end was evaluated";
+      objective.value_and_gradient(a, value, gradient, tallies);
+      EXPECT_FALSE(objective.value_on_line(a, b, 0.5, on_line, slope)) << "one end was not evaluated";
+      objective.value_and_gradient(b, value, gradient, tallies);
+      for (const double t : {-0.5, 0.0, 0.3, 1.0, 4.0}) {
+        ASSERT_TRUE(objective.value_on_line(a, b, t, on_line, slope));
+        slopes.push_back(slope);
+        LinearObjective other(rows, loss, some_scaling(5), true);
+        for (std::size_t j = 0; j < 6; ++j) at[j] = a[j] + t * (b[j] - a[j]);
+        other.value_and_gradient(at, value, gradient, tallies);
+        double along = 0;
+        for (std::size_t j = 0; j < 6; ++j) along += gradient[j] * (b[j] - a[j]);
+        EXPECT_NEAR(on_line, value, 1e-12 * value);
+        EXPECT_NEAR(slope, along, 1e-12 * value);
+      }
+    }
+    EXPECT_TRUE(std::equal(slopes.begin(), slopes.begin() + 5, slopes.begin() + 5));
+  }
+}
+
 TEST(LinearObjective, SameBitsForAnyThreadsAndStorage) {
   for (Loss loss : {Loss::squared, Loss::logistic}) {
     for (const Shape& shape : {Shape{.rows = 30011, .cols = 11, .density = 0.5}, Shape{.rows = 5003, .cols = 301},

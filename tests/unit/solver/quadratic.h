@@ -31,6 +31,10 @@ class Quadratic : public Problem {
   void curvature_product(std::span<const double> v, std::span<double> product) override {
     for (std::size_t j = 0; j < h_.size(); ++j) product[j] = reported_curvature * h_[j] * v[j];
   }
+  void hessian_product(std::span<const double>, std::span<const double> v, std::span<double> product) override {
+    for (std::size_t j = 0; j < h_.size(); ++j) product[j] = h_[j] * v[j];
+    ++products;
+  }
   Verdict after_round(std::int64_t round, std::span<const double> w, double value, std::span<const double>) override {
     path.emplace_back(w.begin(), w.end());
     values.push_back(value);
@@ -38,7 +42,8 @@ class Quadratic : public Problem {
   }
   bool stop_requested() const override { return evaluations >= stop_after_evaluations; }
 
-  std::int64_t stop_at = -1, evaluations = 0, stop_after_evaluations = std::numeric_limits<std::int64_t>::max();
+  std::int64_t stop_at = -1, evaluations = 0, products = 0,
+               stop_after_evaluations = std::numeric_limits<std::int64_t>::max();
   double reported_curvature = 1, base = 0, finite_within = std::numeric_limits<double>::infinity();
   std::vector<std::vector<double>> path;
   std::vector<double> values;

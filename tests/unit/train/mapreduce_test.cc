@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "base/cancellation.h"
 #include "cluster/threads/threads_launch.h"
@@ -54,6 +55,19 @@ class DealtRows : public Objective {
     }
     return {};
   }
+  bool has_hessian() const override { return true; }
+  Work hessian_product(std::span<const double>, std::span<const double> v, std::span<double> product) override {
+    return curvature_product(v, product);
+  }
+  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
+                                    double& slope) override {
+    std::vector<double> at(3), gradient(3), tally(1);
+    for (std::size_t j = 0; j < 3; ++j) at[j] = a[j] + t * (b[j] - a[j]);
+    value_and_gradient(at, value, gradient, tally);
+    slope = 0;
+    for (std::size_t j = 0; j < 3; ++j) slope += gradient[j] * (b[j] - a[j]);
+    return Work{};
+  }
 
  private:
   std::vector<std::vector<double>> rows_;
@@ -77,9 +91,15 @@ TEST(MapReduce, SumIsDividedByTheWeightAndThePenaltyAddedOnce) {
       EXPECT_EQ(problem.tallies()[0], DealtRows::kRows);
       std::vector<double> product(3);
       problem.curvature_product(std::vector<double>{0, 0, 1}, product);
-      std::vector<double> ahead(3);
-      problem.value_and_gradient(std::vector<double>{1, -2, 1.5}, ahead);
+      std::vector<double> ahead(3), further{1, -2, 1.5}, again(3);
+      const double value_ahead = problem.value_and_gradient(further, ahead);
       for (std::size_t j = 0; j < 3; ++j) EXPECT_NEAR(product[j], ahead[j] - gradient[j], 1e-12);
+      problem.hessian_product(w, std::vector<double>{0, 0, 1}, again);
+      EXPECT_EQ(again, product);
+      const auto on_line = problem.value_on_line(w, further, 1);
+      ASSERT_TRUE(on_line);
+      EXPECT_NEAR(on_line->value, value_ahead, 1e-12);
+      EXPECT_NEAR(on_line->slope, ahead[2], 1e-12);
     });
   }
 }
