@@ -162,6 +162,7 @@ Buffer encode(const Request& request, const Codec& codec, std::span<double> lost
   out.put(request.news.value);
   out.put(request.residual);
   out.put(request.rows_weight);
+  out.put(request.curvature);
   if (!request.dense) {
     write_keys(out, request.pushed_keys, cache);
     write_keys(out, request.wanted_keys, cache);
@@ -185,7 +186,9 @@ Request decode_request(const Buffer& payload, const Codec& codec, KeyListCache& 
   request.news.value = in.get<double>("value");
   request.residual = in.get<double>("residual");
   request.rows_weight = in.get<double>("weight");
-  if (request.clock < 0 || !(request.rows_weight >= 0) || !std::isfinite(request.residual))
+  request.curvature = in.get<double>("curvature");
+  if (request.clock < 0 || !(request.rows_weight >= 0) || !(request.curvature >= 0) ||
+      !std::isfinite(request.residual + request.rows_weight + request.curvature))
     in.refuse("a count below 0 or a sum that is not finite");
   if (!request.dense) {
     request.pushed_keys = read_keys(in, cache, range_size);

@@ -3,8 +3,8 @@
 //
 //     request   worker -> server   one per clock: what the last step found, and what the next one wants
 //     answer    server -> worker   one per request
-//     part      server -> coordinator   what the stopping criterion needs of a range (server_part.h)
-//     replica   server -> server   the state of a range (server_replica.h)
+//     part      server -> coordinator   what the stopping criterion needs of a range (server_loop.cc)
+//     replica   server -> server   the state of a range (likewise)
 //
 // A request is header | pushed key list | wanted key list | values; a key list is its hash, its length, and, the first
 // time only, its keys: both ends remember the last lists within the same budget and forget the oldest first, so that
@@ -69,7 +69,7 @@ struct Request {
   std::int64_t clock = 0;  // steps the worker has finished
   bool dense = true;
   WorkerNews news;
-  double residual = 0, rows_weight = 0;
+  double residual = 0, rows_weight = 0, curvature = 0;  // of the step: WorkerStep
   // Keys count from the begin of the server's range. Decoded: they point into the cache or the request's own storage.
   std::vector<std::uint32_t> pushed_keys = {}, wanted_keys = {};  // not dense
   std::vector<double> values = {};                                // pushed

@@ -96,6 +96,7 @@ void ServerLoop::apply(std::size_t k) {
                                  .values = request.values,
                                  .residual = request.residual,
                                  .rows_weight = request.rows_weight,
+                                 .curvature = request.curvature,
                                  .staleness = staleness,
                                  .pulled = worker.copy}));
   ++updates_;
@@ -117,6 +118,7 @@ void ServerLoop::apply_pending() {
                       .values = request.values,
                       .residual = request.residual,
                       .rows_weight = request.rows_weight,
+                      .curvature = request.curvature,
                       .pulled = worker.copy});
     if (coordinator_ != nullptr) coordinator_->count(k, request.news, 0, request.rows_weight);
   }

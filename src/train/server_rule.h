@@ -1,7 +1,7 @@
 // What a server does with pushes: the state of one key range and the rule that changes it. The server (server_loop.h)
 // receives, gates, counts and answers; a rule only computes.
 //
-// Rules: dave (dave.h), gradient descent by full shards (server_sgd.h), and those that take rows a few at a time.
+// Rules: dave (dave.h), gradient descent by full shards (server_descent.h), and those that take rows a few at a time.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,7 @@ struct Push {
   std::span<const double> values;
   double residual = 0;         // Σ s_i loss'_i over the rows behind the values
   double rows_weight = 0;      // Σ s_i over them
+  double curvature = 0;        // WorkerStep's
   std::int64_t staleness = 0;  // updates by others that the worker had not seen
   // The values of the range that the worker computed at. Only where wants_pulled().
   std::span<const double> pulled;
@@ -60,10 +61,14 @@ class ServerRule {
   virtual ~ServerRule() = default;
 
   virtual Work apply(const Push& push) = 0;
-  // Bulk synchronous: one push of every worker, in order of their places.
+  // Bulk synchronous: one push of every worker, in order of their places. All were computed at the same model; applied
+  // one after another they are as stale, for a step that depends on that, as if each had missed all the others.
   virtual Work apply_together(std::span<const Push> pushes) {
     Work work;
-    for (const Push& push : pushes) work += apply(push);
+    for (Push push : pushes) {
+      push.staleness = static_cast<std::int64_t>(pushes.size()) - 1;
+      work += apply(push);
+    }
     return work;
   }
 

@@ -67,6 +67,7 @@ void ServerWorker::request(Request::Kind kind) {
     if (kind == Request::Kind::push_pull) {
       out.residual = step_.residual;
       out.rows_weight = step_.rows_weight;
+      out.curvature = step_.curvature;
       for (std::size_t i = pushed.begin; i < pushed.end; ++i) {
         const std::size_t key = out.dense ? i : pushed_[i];
         if (!out.dense) out.pushed_keys.push_back(static_cast<std::uint32_t>(key - range.begin));
@@ -130,11 +131,11 @@ void ServerWorker::step() {
   }
   // Messages carry finite numbers only: what is not ends the phase.
   const auto finite = [](double value) { return std::isfinite(value); };
-  diverged_ = !std::isfinite(step_.value) || !std::isfinite(step_.residual) ||
+  diverged_ = !std::isfinite(step_.value) || !std::isfinite(step_.residual) || !std::isfinite(step_.curvature) ||
               !std::all_of(step_.values.begin(), step_.values.end(), finite);
   if (diverged_) {
     std::fill(step_.values.begin(), step_.values.end(), 0.0);
-    step_.residual = 0;
+    step_.residual = step_.curvature = 0;
   }
   pushed_ = wanted_;
   choose();

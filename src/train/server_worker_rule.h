@@ -18,6 +18,7 @@ struct WorkerStep {
   double value = 0;            // Σ s_i loss_i over the step's rows, at what was pulled
   double rows_weight = 0;      // Σ s_i over them
   double residual = 0;         // Σ s_i loss'_i over them, where the rule's servers need it
+  double curvature = 0;        // of the loss between this step's point and the last, likewise; 0: not known
   std::vector<double> values;  // to push: dense, or by the keys of the step
 };
 

@@ -48,13 +48,15 @@ def test_dave_ends_where_mapreduce_ends(tmp_path, table, problem, workers, serve
 
 
 @needs_real_sets
-@pytest.mark.parametrize("name", ["a9a", "spambase", "diamonds"])
+@pytest.mark.parametrize("name", ["a9a", "spambase", "rcv1", "diamonds"])
 def test_dave_reaches_the_objective_of_mapreduce_on_real_sets(tmp_path, name):
     data = [unpack(tmp_path, name), *ARGUMENTS[name], *PENALTY]
-    _, best = trained(tmp_path, *data, "--tolerance", "1e-11", name="best")
-    _, report = trained(tmp_path, *data, *SERVER, "-n", 3, "--tolerance", "1e-9", timeout=300)
-    assert report["stop_reason"] == "converged"
-    assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+    _, best = trained(tmp_path, *data, "--tolerance", "1e-12", name="best")
+    for workers in (2, 3):
+        _, report = trained(tmp_path, *data, *SERVER, "-n", workers, "--tolerance", "1e-11", timeout=300)  # of f at the best constant
+        assert report["stop_reason"] == "converged"
+        assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+        assert report["rounds"][-1]["round"] < 10_000  # by the measured curvature; rcv1 by its bound: 65,000
 
 
 @pytest.mark.parametrize("problem", [SQUARED, LOGISTIC], ids=["squared", "logistic"])

@@ -89,9 +89,7 @@ TEST(ParameterServer, DaveMeetsTheOptimumWhateverTheSpeedsAndBeatsSynchronousDes
       EXPECT_EQ(minimise_gd(problem, Vector(kDimension, 0.0), {}).reason, StopReason::converged);
       descent_seconds = endpoint.now();
     });
-    std::printf("dave %.1f s, %lld rounds; gd %.1f s\n", dave.report.seconds,
-                static_cast<long long>(dave.result.session.rounds), descent_seconds);
-    EXPECT_LT(dave.report.seconds, 0.5 * descent_seconds);
+    EXPECT_LT(dave.report.seconds, descent_seconds / 3);
   }
 }
 
