@@ -61,19 +61,6 @@ Choice choose_network_solver(const Topology& topology) {
   return {SolverChoice::nids, "nids, because it is exact on every connected graph whose weights are symmetric"};
 }
 
-// Rules that diverge, or settle elsewhere, on graphs of that kind.
-void check_network_solver(const Topology& topology, SolverChoice solver) {
-  const bool fixed_and_symmetric = topology.symmetric() && topology.period() == 1;
-  const auto refuse = [&](std::string_view needs, std::string_view use) {
-    throw InputError(fmt::format("--solver {} needs {}, and the graph {} is not: use --solver {}", name(solver), needs,
-                                 topology.name(), use));
-  };
-  if (solver == SolverChoice::nids && !fixed_and_symmetric)
-    refuse("a fixed graph with symmetric weights", topology.period() > 1 ? "gradient-tracking" : "push-sum");
-  const bool averages = solver == SolverChoice::dgd || solver == SolverChoice::gradient_tracking;
-  if (averages && !topology.doubly_stochastic()) refuse("weights whose rows and columns sum to 1", "push-sum");
-}
-
 }  // namespace
 
 Choice choose_session_solver(const RunOptions& run, const Topology* topology) {
@@ -83,9 +70,7 @@ Choice choose_session_solver(const RunOptions& run, const Topology* topology) {
       return {SolverChoice::dave, "dave, because it reaches the exact minimiser whatever the workers' speeds"};
     return {run.solver};
   }
-  if (automatic) return choose_network_solver(*topology);
-  check_network_solver(*topology, run.solver);
-  return {run.solver};
+  return automatic ? choose_network_solver(*topology) : Choice{run.solver};
 }
 
 Choice choose_solver(const FitContext& context) {

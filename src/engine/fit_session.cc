@@ -87,6 +87,7 @@ class SessionTrainer {
     options.solver = network_solver(solver_);
     options.network = context_.request.options.run.network;
     const Topology& topology = *context_.topology;
+    if (!topology.note().empty()) trained.notes.push_back("the topology: " + topology.note());
     DecentralizedResult result =
         train_decentralized(problem_.objective(), context_.endpoint(), topology, std::move(start), options);
     trained.network =

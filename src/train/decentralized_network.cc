@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -69,51 +70,50 @@ bool NetworkSession::training() const {
   return std::find(nodes_.begin(), nodes_.end(), given_.rank()) != nodes_.end();
 }
 
-// Rules and graphs that do not go together are refused; the same on every rank.
-void NetworkSession::check() const {
-  check_connected(topology_);
-  const std::string on = fmt::format("the topology {} with {} weights", topology_.name(), topology_.weights_name());
-  const bool compressed = options_.session.compression.kind != MessageCompression::Kind::none;
-  const bool local = options_.network.local_steps > 1;
-  const bool l1 = !options_.session.l1.empty();
+// Rules that diverge, or settle elsewhere, on graphs of that kind are refused; the same on every rank.
+void NetworkSession::check_rule() const {
+  const std::string graph = fmt::format("the topology {} with {} weights", topology_.name(), topology_.weights_name());
+  const auto need = [&](bool given, std::string_view rule, std::string_view what, std::string_view use) {
+    if (!given) throw InputError(fmt::format("{} needs {}, which {} has not: use {}", rule, what, graph, use));
+  };
+  constexpr std::string_view kUniform = "--weights uniform, or a file of 'directed columns'";
+  const bool columns = topology_.column_stochastic();
+  const std::string_view other = columns ? "--solver push-sum" : kUniform;
   switch (options_.solver) {
     case NetworkSolver::nids:
-      if (!topology_.symmetric() || !topology_.doubly_stochastic() || topology_.period() > 1)
-        throw InputError(
-            fmt::format("nids needs a fixed graph with symmetric weights, which {} is not: use "
-                        "--solver gradient-tracking or push-sum",
-                        on));
-      break;
+      return need(topology_.symmetric() && topology_.doubly_stochastic() && topology_.period() == 1, "nids",
+                  "symmetric weights that stay the same",
+                  topology_.period() > 1 ? "--solver gradient-tracking" : other);
     case NetworkSolver::gradient_tracking:
-      if (!topology_.doubly_stochastic())
-        throw InputError(
-            fmt::format("gradient-tracking needs doubly stochastic weights, which {} has not: use "
-                        "--solver push-sum",
-                        on));
-      break;
+      return need(topology_.doubly_stochastic(), "gradient-tracking", "weights whose rows and columns sum to 1", other);
     case NetworkSolver::push_sum:
-      if (!topology_.column_stochastic())
-        throw InputError(fmt::format("push-sum needs weights whose columns sum to 1, which {} has not", on));
-      break;
+      return need(columns, "push-sum", "weights whose columns sum to 1", kUniform);
     case NetworkSolver::dgd:
-      if (!topology_.row_stochastic())
-        throw InputError(
-            fmt::format("dgd averages with weights whose rows sum to 1, which {} has not: use "
-                        "--solver push-sum",
-                        on));
-      break;
+      return need(topology_.doubly_stochastic(), "dgd", "weights whose rows and columns sum to 1", other);
   }
-  const bool corrected = options_.solver == NetworkSolver::nids || options_.solver == NetworkSolver::gradient_tracking;
-  if (local && !corrected)
-    throw InputError("--local-steps needs a solver that corrects the drift: use --solver nids or gradient-tracking");
-  if (local && l1) throw InputError("--local-steps and --l1 do not go together");
-  if (options_.network.chebyshev && (!topology_.symmetric() || topology_.period() > 1 || compressed))
-    throw InputError("Chebyshev's mixing needs a fixed graph with symmetric weights, and messages not compressed");
-  if (compressed && (topology_.period() > 1 || options_.solver == NetworkSolver::push_sum))
-    throw InputError(
-        fmt::format("compressed messages need the same neighbours every round and no push-sum, but this "
-                    "is {}",
-                    on));
+}
+
+// Options, rules and graphs that do not go together, likewise.
+void NetworkSession::check() const {
+  check_connected(topology_);
+  check_rule();
+  const bool changing = topology_.period() > 1, push = options_.solver == NetworkSolver::push_sum;
+  const bool compressed = options_.session.compression.kind != MessageCompression::Kind::none;
+  if (options_.network.local_steps > 1) {
+    if (push || options_.solver == NetworkSolver::dgd)
+      throw InputError("--local-steps needs a solver that corrects the drift: use --solver nids or gradient-tracking");
+    if (!options_.session.l1.empty()) throw InputError("--local-steps and --l1 do not go together: leave one out");
+  }
+  if (options_.network.chebyshev && (!topology_.symmetric() || changing))
+    throw InputError(fmt::format(
+        "--chebyshev needs symmetric weights that stay the same, which the topology {} has not: leave it out",
+        topology_.name()));
+  if (compressed && options_.network.chebyshev)
+    throw InputError("--compress and --chebyshev do not go together: leave one out");
+  if (compressed && (changing || push))
+    throw InputError(fmt::format(
+        "--compress needs the same neighbours every round and no push-sum, but the topology is {}: leave it out",
+        topology_.name()));
 }
 
 // What every node must know of the others: S, L and the topology's spectrum, once per network.

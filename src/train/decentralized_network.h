@@ -27,6 +27,7 @@ class NetworkSession {
   Endpoint& endpoint() { return survivors_.empty() ? given_ : *survivors_.back(); }
   bool training() const;
   void check() const;
+  void check_rule() const;
   void set_up();
   Meeting train_and_meet();
   void survive(const PeerLost& lost);

@@ -136,7 +136,13 @@ def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ([*NETWORK, "--topology", "exponential", "-n", "8", "--solver", "nids"], ["nids", "push-sum"]),
+    ([*NETWORK, "--topology", "exponential", "-n", "8", "--solver", "nids"], ["nids", "--solver push-sum"]),
+    ([*NETWORK, "--topology", "one-peer-exponential", "-n", "8", "--solver", "nids"], ["--solver gradient-tracking"]),
+    ([*NETWORK, "--topology", "exponential", "-n", "8", "--chebyshev"], ["--chebyshev", "symmetric"]),
+    ([*NETWORK, "--topology", "exponential", "-n", "8", "--compress", "int8"], ["--compress", "push-sum"]),
+    ([*NETWORK, "--compress", "int8", "--chebyshev"], ["--compress", "--chebyshev"]),
+    ([*NETWORK, "--solver", "dgd", "--local-steps", "2"], ["--local-steps", "--solver nids"]),
+    ([*NETWORK, "--l1", "0.1", "--local-steps", "2"], ["--local-steps", "--l1"]),
     ([*NETWORK, "--topology", "wheel", "-n", "4"], ["wheel"]),
     ([*NETWORK, "--topology", "hypercube", "-n", "6"], ["hypercube", "6"]),
     ([*NETWORK, "--sync", "ssp:2"], ["--sync", "parameter-server"]),
@@ -149,3 +155,21 @@ def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):
 def test_what_does_not_go_together_is_refused(tmp_path, table, arguments, words):
     refused(run("train", table, *SQUARED, *arguments, "-o", tmp_path / "m.json", code=None), *words)
     assert not (tmp_path / "m.json").exists()
+
+
+@pytest.mark.parametrize("solver", ["push-sum", "gradient-tracking", "dgd", "nids"])
+def test_rows_that_sum_to_one_are_not_enough_on_a_directed_graph(tmp_path, table, solver):
+    graph = tmp_path / "graph.txt"
+    graph.write_text("directed\n0 1 .5\n1 2 .7\n2 0 .2\n0 2 .1\n", encoding="utf-8")
+    chosen = [] if solver == "push-sum" else ["--solver", solver]
+    arguments = [table, *SQUARED, *NETWORK, "--topology", f"file:{graph}", "-n", 3]
+    refused(run("train", *arguments, *chosen, code=None), solver, "--weights uniform")
+    run("train", *arguments, "--weights", "uniform", "-o", tmp_path / "m.json")
+
+
+def test_what_was_made_of_the_graph_is_in_the_report(tmp_path, table):
+    graph = tmp_path / "graph.txt"
+    graph.write_text("0 1 .5\n1 2 .5\n2 3 .5\n3 0 .5\n", encoding="utf-8")
+    _, report = trained(tmp_path, table, *SQUARED, *NETWORK, "--topology", f"file:{graph}", "-n", 4)
+    assert any("bipartite" in note and "made lazy" in note for note in report["notes"])
+    assert report["network"]["lambda2_modulus"] == pytest.approx(0.5) and report["network"]["spectral_gap"] > 0.49
