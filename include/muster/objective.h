@@ -41,7 +41,8 @@ struct Statistics {
 // weights s_i, not averages: the trainer adds the workers' sums and divides by S = Σ s_i, so unequal and empty shards
 // need no care. A penalty is not part of it; trainers add that once.
 //
-// Threads: one call at a time. Failure: implementations do not throw.
+// Threads: one call at a time. Failure: where rows are read from files during a pass, InputError; else implementations
+// do not throw.
 class Objective {
  public:
   virtual ~Objective() = default;
@@ -88,7 +89,13 @@ class RowObjective : public Objective {
   // until dealt again. Returns their number (0: no rows here).
   virtual std::size_t deal(std::size_t rows, std::uint64_t seed) = 0;
 
-  // Of batch b: the parameters its rows touch, ascending; Σ s_i over its rows. The span holds until dealt again.
+  // Whether batches should be asked for in order, 0, 1, 2, … and 0 again, all questions about one before the next: so
+  // where rows are read as a stream and a batch behind the last costs reading from the first row on. In any order they
+  // are the same batches.
+  virtual bool in_order() const { return false; }
+
+  // Of batch b: the parameters its rows touch, ascending; Σ s_i over its rows. The span holds until dealt again, or
+  // where batches go in order until the next is asked for.
   virtual std::span<const std::uint32_t> keys(std::size_t batch) = 0;
   virtual double batch_weight(std::size_t batch) = 0;
 

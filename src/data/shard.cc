@@ -55,6 +55,28 @@ void append_optional(AlignedVector<double>& into, std::size_t into_rows, Aligned
   append(into, more);
 }
 
+template <class T>
+AlignedVector<T> slice(const AlignedVector<T>& values, std::size_t begin, std::size_t end) {
+  if (values.empty()) return {};
+  return {values.begin() + static_cast<std::ptrdiff_t>(begin), values.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+Values slice(const Values& values, std::size_t begin, std::size_t end) {
+  return std::visit([&](const auto& all) { return Values(slice(all, begin, end)); }, values);
+}
+
+DenseMatrix slice(const DenseMatrix& matrix, std::size_t begin, std::size_t end) {
+  return {end - begin, matrix.cols, slice(matrix.values, begin * matrix.cols, end * matrix.cols)};
+}
+
+SparseMatrix slice(const SparseMatrix& matrix, std::size_t begin, std::size_t end) {
+  const std::size_t first = matrix.row_begin[begin], last = matrix.row_begin[end];
+  SparseMatrix rows{end - begin, matrix.cols, slice(matrix.row_begin, begin, end + 1),
+                    slice(matrix.columns, first, last), slice(matrix.values, first, last)};
+  for (std::uint64_t& at : rows.row_begin) at -= first;
+  return rows;
+}
+
 }  // namespace
 
 void append_rows(Shard& into, Shard more) {
@@ -73,6 +95,17 @@ void append_rows(Shard& into, Shard more) {
         matrix.rows += added;
       },
       into.matrix);
+}
+
+Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end) {
+  MUSTER_CHECK(begin <= end && end <= shard.rows(), "rows that the shard has");
+  Shard rows;
+  std::visit([&](const auto& matrix) { rows.matrix = slice(matrix, begin, end); }, shard.matrix);
+  rows.powers = shard.powers;
+  rows.targets = slice(shard.targets, begin, end);
+  rows.weights = slice(shard.weights, begin, end);
+  rows.offsets = slice(shard.offsets, begin, end);
+  return rows;
 }
 
 Shard without_rows(const Shard& shard) {

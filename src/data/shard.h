@@ -55,6 +55,9 @@ struct Shard {
 // as double, the result is double: no value changes.
 void append_rows(Shard& into, Shard more);
 
+// Rows [begin, end) of a shard.
+Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end);
+
 // A shard of the same columns and storage with no rows.
 Shard without_rows(const Shard& shard);
 

@@ -79,8 +79,9 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
 }  // namespace
 
 FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor) {
-  MUSTER_CHECK(request.data.encoding.features.size() == request.data.shard.cols(), "a name for every column");
-  LinearRows rows(request.data.shard, executor, request.instruction_set);
+  HeldRows held(request.data.shard);
+  LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set);
+  MUSTER_CHECK(request.data.encoding.features.size() == rows.columns(), "a name for every column");
   FitContext context{request, endpoint, rows, {}, endpoint.now(), 0, request.topology};
   if (context.stop_requested()) throw Cancelled("stopped before there was a model to save");
   agree_on_scaling(context);

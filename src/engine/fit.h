@@ -10,6 +10,7 @@
 #include "base/executor.h"
 #include "cluster/endpoint.h"
 #include "data/load.h"
+#include "data/row_source.h"
 #include "kernels/instruction_set.h"
 #include "muster/options.h"
 #include "muster/report.h"
@@ -29,6 +30,7 @@ struct LinearModel {
 struct FitRequest {
   const Dataset& data;  // the encoding and summary are equal on every rank; the shard is this rank's, and may grow
   const TrainOptions& options;
+  RowSource* rows = nullptr;                                // this rank's rows, where they are not the shard's
   InstructionSet instruction_set = InstructionSet::scalar;  // equal on every rank
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank

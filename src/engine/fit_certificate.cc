@@ -71,11 +71,9 @@ double strong_convexity_bound(const FitContext& context, const Evaluation& at, d
 
 // Of weights × values, over all workers; 0 where there is none.
 double spread_of_targets(FitContext& context) {
-  const Shard& shard = context.rows.shard();
   const auto mean_of = [&](auto&& value) {
     DoubleDouble sum = 0;
-    for (std::size_t i = 0; i < shard.rows(); ++i)
-      sum += two_product(shard.weights.empty() ? 1 : shard.weights[i], value(shard.targets[i]));
+    context.rows.each_target([&](double y, double s) { sum += two_product(s, value(y)); });
     double pair[] = {sum.high, sum.low};
     context.add_up(pair, ReduceOp::sum_double_double);
     return (pair[0] + pair[1]) / context.agreed.weight;

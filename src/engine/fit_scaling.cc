@@ -32,30 +32,24 @@ std::vector<double> first_row(const Shard& shard) {
   return row;
 }
 
-double stored_entries(const Shard& shard) {
-  if (const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) return static_cast<double>(sparse->columns.size());
-  return static_cast<double>(shard.rows()) * static_cast<double>(shard.cols());
-}
-
 // The first row of the first rank that has one.
 std::vector<double> guess_centre(FitContext& context) {
-  const Shard& shard = context.rows.shard();
-  double owner = shard.rows() > 0 ? context.endpoint().rank() : context.endpoint().size();
+  double owner = context.rows.rows() > 0 ? context.endpoint().rank() : context.endpoint().size();
   context.add_up({&owner, 1}, ReduceOp::min);
   if (owner == context.endpoint().size()) throw InputError("there are no rows to train on");
-  std::vector<double> guess(shard.cols() + 1, 0.0);
-  if (context.endpoint().rank() == static_cast<int>(owner)) guess = first_row(shard);
+  std::vector<double> guess(context.columns() + 1, 0.0);
+  if (context.endpoint().rank() == static_cast<int>(owner)) guess = first_row(context.rows.source().head());
   context.endpoint().broadcast(guess, static_cast<int>(owner), Deadline::never());
   return guess;
 }
 
 void count(FitContext& context) {
-  const Shard& shard = context.rows.shard();
-  double counts[] = {static_cast<double>(shard.rows()), stored_entries(shard)};
+  const RowShape& shape = context.rows.shape();
+  double counts[] = {static_cast<double>(shape.rows), static_cast<double>(shape.entries)};
   context.add_up(counts);
   context.agreed.rows = static_cast<std::int64_t>(counts[0]);
   context.agreed.entries = counts[1];
-  context.agreed.sparse = std::holds_alternative<SparseMatrix>(shard.matrix);
+  context.agreed.sparse = shape.sparse;
 }
 
 }  // namespace

@@ -11,10 +11,8 @@ namespace {
 
 // Σ s of either class: a target without one of its levels has no minimiser either.
 void require_both_classes(FitContext& context) {
-  const Shard& shard = context.rows.shard();
   double weight[2] = {0, 0};
-  for (std::size_t i = 0; i < shard.rows(); ++i)
-    weight[shard.targets[i] == 0 ? 0 : 1] += shard.weights.empty() ? 1 : shard.weights[i];
+  context.rows.each_target([&](double target, double s) { weight[target == 0 ? 0 : 1] += s; });
   context.add_up(weight);
   const Encoding& encoding = context.request.data.encoding;
   for (int label : {0, 1}) {

@@ -37,7 +37,6 @@ struct Scratch {
 };
 
 struct Certifier {
-  const Shard& shard;
   const KernelTable& table;
   Loss loss;
   std::span<const double> w;
@@ -46,9 +45,10 @@ struct Certifier {
 
   // sums: [Σ s loss, Σ s loss', gradient]. Sparse: the gradient without the centre.
   template <class Rows>
-  void add_block(Rows rows, RowData data, Scratch& scratch, DoubleDoubleSums& sums) const {
+  void add_block(Rows rows, RowData data, std::span<const PowerFeature> powers, Scratch& scratch,
+                 DoubleDoubleSums& sums) const {
     for (std::size_t i = 0; i < rows.rows; ++i) {
-      const DoubleDouble margin = margin_of(rows, i, scratch) + intercept + offset_of(data, i);
+      const DoubleDouble margin = margin_of(rows, i, powers, scratch) + intercept + offset_of(data, i);
       const RowLoss row = loss_of(table, loss, margin, data.targets[i]);
       const double weight = weight_of(data, i);
       const DoubleDouble residual = row.derivative * weight;
@@ -60,12 +60,13 @@ struct Certifier {
 
  private:
   template <class T>
-  DoubleDouble margin_of(DenseRows<T> rows, std::size_t i, Scratch& scratch) const {
-    expand_row(rows.values + i * rows.cols, rows.cols, shard.powers, scratch.x());
+  DoubleDouble margin_of(DenseRows<T> rows, std::size_t i, std::span<const PowerFeature> powers,
+                         Scratch& scratch) const {
+    expand_row(rows.values + i * rows.cols, rows.cols, powers, scratch.x());
     return table.dot(scratch.x(), w.data(), rows.cols);
   }
   template <class T>
-  DoubleDouble margin_of(SparseRows<T> rows, std::size_t i, Scratch&) const {
+  DoubleDouble margin_of(SparseRows<T> rows, std::size_t i, std::span<const PowerFeature>, Scratch&) const {
     DoubleDouble sum;
     for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
       sum += two_product(w[rows.columns[k]], static_cast<double>(rows.values[k]));
@@ -94,19 +95,17 @@ Work LinearRows::certify(Loss loss, std::span<const double> w, double intercept,
   const std::size_t cols = columns();
   MUSTER_CHECK(w.size() == cols && centre.size() >= cols, "a coefficient and a centre a column");
   MUSTER_CHECK(sums.size() == 2 * (cols + 2), "a pair for loss, residual and every column");
-  MUSTER_CHECK(shard_.targets.size() == rows(), "a certificate needs targets");
+  MUSTER_CHECK(shape().has_targets, "a certificate needs targets");
   const KernelTable& table = kernel_table(instruction_set_);
-  const Certifier certifier{shard_, table, loss, w, intercept, centre};
-  const bool sparse = std::holds_alternative<SparseMatrix>(shard_.matrix);
+  const Certifier certifier{table, loss, w, intercept, centre};
+  const bool sparse = shape().sparse;
   std::vector<Scratch> scratch(static_cast<std::size_t>(executor_.threads()), Scratch(sparse ? 0 : cols));
-  const RowBlocks blocks{rows(), rows_per_block(shard_)};
-  DoubleDoubleSums total = sum_blocks(
-      executor_, blocks.count(), [&] { return DoubleDoubleSums(table, cols + 2); },
-      [&](std::size_t block, int thread, DoubleDoubleSums& block_sums) {
-        const RowRange range = blocks.range(block);
-        visit_rows(shard_, range, [&](auto rows) {
-          certifier.add_block(rows, row_data(shard_, range.begin), scratch[static_cast<std::size_t>(thread)],
-                              block_sums);
+  DoubleDoubleSums total = sum_rows(
+      source_, executor_, rows_per_block(shape()), [&] { return DoubleDoubleSums(table, cols + 2); },
+      [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& block_sums) {
+        visit_rows(window, range, [&](auto rows) {
+          certifier.add_block(rows, row_data(window, range.begin), window.powers,
+                              scratch[static_cast<std::size_t>(thread)], block_sums);
         });
       });
   if (sparse) {
@@ -117,7 +116,7 @@ Work LinearRows::certify(Loss loss, std::span<const double> w, double intercept,
     sums[2 * i] = total.high[i];
     sums[2 * i + 1] = total.low[i];
   }
-  return work_of_reading(shard_, kFlopsPerValue);
+  return work_of_reading(shape(), kFlopsPerValue);
 }
 
 }  // namespace muster

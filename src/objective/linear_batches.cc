@@ -40,20 +40,18 @@ double inverse(double scale) {
   return scale == 0 ? 0.0 : 1 / scale;
 }
 
-Work work_of_rows(const Shard& shard, std::size_t rows) {
-  Work work = work_of_reading(shard, 6);
-  const double share = static_cast<double>(rows) / static_cast<double>(shard.rows());
-  return {work.bytes * share, work.flops * share};
-}
-
 }  // namespace
+
+std::size_t LinearBatches::count(std::size_t shard_rows, std::size_t rows) {
+  return shard_rows == 0 ? 0 : std::max<std::size_t>((shard_rows + rows / 2) / rows, 1);
+}
 
 std::size_t LinearBatches::deal(const Shard& shard, bool intercept, std::size_t rows, std::uint64_t seed) {
   MUSTER_CHECK(rows > 0, "a batch has rows");
   const std::size_t count = shard.rows();
   MUSTER_CHECK(count < std::numeric_limits<std::uint32_t>::max(), "rows are numbered in 32 bits");
   order_ = permutation(count, seed);
-  const std::size_t batches = count == 0 ? 0 : std::max<std::size_t>((count + rows / 2) / rows, 1);
+  const std::size_t batches = LinearBatches::count(count, rows);
   batch_begin_.assign(1, 0);
   for (std::size_t b = 1; b <= batches; ++b) batch_begin_.push_back(count * b / batches);
   u_.assign(shard.cols(), 0.0);
@@ -152,7 +150,7 @@ struct LinearBatches::Evaluation {
   }
 };
 
-Work LinearBatches::gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
+void LinearBatches::gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
                              std::span<const double> w, double& value, double& residual, std::span<double> gradient) {
   const std::span<const std::uint32_t> rows = rows_of(batch), all = keys(batch);
   MUSTER_CHECK(w.size() == all.size() && gradient.size() == all.size(), "a number for each key");
@@ -171,20 +169,21 @@ Work LinearBatches::gradient(const Shard& shard, const KernelTable& table, const
     u_[columns[k]] = by_u_[columns[k]] = 0;
   }
   if (model.intercept) gradient.back() = residual;
-  return work_of_rows(shard, rows.size());
 }
 
-double largest_row_curvature(const Shard& shard, const BatchModel& model) {
+namespace {
+
+// Of one stretch of rows: adds their weight, and gives the largest s_i |x̃_i|².
+double largest_square(const Shard& shard, const BatchModel& model, double& total_weight) {
   const RowData data = row_data(shard, 0);
   const std::size_t rows = shard.rows(), columns = shard.cols();
-  const double bound = model.function == RowFunction::logistic ? 0.25 : 1.0;
   double zeros = model.intercept ? 1 : 0;  // |x̃|² of a sparse row without entries
   const auto square = [&](std::size_t j, double x) {
     const double z = (x - model.centre[j]) * inverse(model.scale[j]);
     return z * z;
   };
   for (std::size_t j = 0; j < columns && is_sparse(shard); ++j) zeros += square(j, 0);
-  double total_weight = 0, largest = 0;
+  double largest = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     double sum = model.intercept ? 1 : 0;
     if (const auto* dense = std::get_if<DenseMatrix>(&shard.matrix)) {
@@ -203,7 +202,17 @@ double largest_row_curvature(const Shard& shard, const BatchModel& model) {
     total_weight += weight_of(data, i);
     largest = std::max(largest, weight_of(data, i) * sum);
   }
-  return total_weight == 0 ? 0 : bound * largest * static_cast<double>(rows) / total_weight;
+  return largest;
+}
+
+}  // namespace
+
+double largest_row_curvature(RowSource& source, const BatchModel& model) {
+  const double bound = model.function == RowFunction::logistic ? 0.25 : 1.0;
+  double total_weight = 0, largest = 0;
+  const std::unique_ptr<RowPass> pass = source.begin(1);
+  while (const Shard* window = pass->next()) largest = std::max(largest, largest_square(*window, model, total_weight));
+  return total_weight == 0 ? 0 : bound * largest * static_cast<double>(source.shape().rows) / total_weight;
 }
 
 }  // namespace muster

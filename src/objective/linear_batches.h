@@ -15,7 +15,7 @@
 #include <span>
 #include <vector>
 
-#include "data/shard.h"
+#include "data/row_source.h"
 #include "kernels/kernel_table.h"
 #include "muster/objective.h"
 
@@ -31,11 +31,14 @@ struct BatchModel {
 // Threads: one call at a time.
 class LinearBatches {
  public:
+  // Batches that so many of a shard's rows are dealt into.
+  static std::size_t count(std::size_t shard_rows, std::size_t rows);
   // As RowObjective's. The shard is that of all calls until dealt again.
   std::size_t deal(const Shard& shard, bool intercept, std::size_t rows, std::uint64_t seed);
   std::span<const std::uint32_t> keys(std::size_t batch) const;
+  std::size_t rows(std::size_t batch) const { return rows_of(batch).size(); }
   double weight(const Shard& shard, std::size_t batch) const;
-  Work gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
+  void gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
                 std::span<const double> w, double& value, double& residual, std::span<double> gradient);
 
  private:
@@ -55,6 +58,6 @@ class LinearBatches {
 
 // max_i (s_i n / S) h |x̃_i|² over n rows of total weight S: x̃_i centred, scaled, with a 1 for the intercept; h the
 // largest second derivative of the loss. 0 where there are no rows.
-double largest_row_curvature(const Shard& shard, const BatchModel& model);
+double largest_row_curvature(RowSource& source, const BatchModel& model);
 
 }  // namespace muster

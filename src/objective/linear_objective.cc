@@ -19,60 +19,83 @@ namespace {
 // What precedes the gradient in an accumulator.
 constexpr std::size_t kScalars = 4;
 
+// Where margins are taken: u by column, and what a kernel adds to Σ_j u_j x_ij (sparse rows: not centred) or to
+// Σ_j u_j (x_ij − centre_j).
+struct Point {
+  std::vector<double> u;
+  double shift;
+};
+
 // One fused pass over all rows.
 struct Pass {
-  const Shard& shard;
+  RowSource& source;
   Executor& executor;
   const KernelTable& table;
   RowFunction function;
-  std::span<const double> u;       // by column
+  const Point& point;
   std::span<const double> centre;  // by column
-  double intercept;
   bool with_offsets;
+  // Of rows in memory:
   std::span<double> margins = {};         // of all rows, written; empty: nowhere
   std::span<const double> curve_at = {};  // margins where the loss is curved as its Hessian is; empty: curvature 1
   std::span<double> curvatures = {};      // s·loss'' of all rows
   bool curvatures_known = false;          // else written
+  // Of rows that are read anew: the point of those margins, which are found again.
+  const Point* curved_at = nullptr;
 
   // PassSums in order of declaration, then the gradient with respect to u.
   Sums all_blocks() const {
-    const std::size_t length = kScalars + shard.cols();
-    const RowBlocks blocks{shard.rows(), rows_per_block(shard)};
-    const bool sparse = std::holds_alternative<SparseMatrix>(shard.matrix);
-    const double shift = sparse ? static_cast<double>(DoubleDouble(intercept) - dot(u, centre)) : intercept;
-    Sums total = sum_blocks(
-        executor, blocks.count(), [length] { return Sums(length); },
-        [&](std::size_t block, int, Sums& sums) { add_block(blocks.range(block), shift, sums); });
-    if (sparse) {
+    const RowShape& shape = source.shape();
+    const std::size_t length = kScalars + shape.cols;
+    Sums total = sum_rows(
+        source, executor, rows_per_block(shape), [length] { return Sums(length); },
+        [&](const Shard& window, RowRange range, int, Sums& sums) { add_block(window, range, sums); });
+    if (shape.sparse) {
       const double residual = total.values[1];
-      for (std::size_t j = 0; j < u.size(); ++j) {
+      for (std::size_t j = 0; j < centre.size(); ++j) {
         total.values[kScalars + j] = std::fma(-centre[j], residual, total.values[kScalars + j]);
       }
     }
     return total;
   }
 
- private:
-  static DoubleDouble dot(std::span<const double> a, std::span<const double> b) {
-    DoubleDouble sum;
-    for (std::size_t j = 0; j < a.size(); ++j) sum += two_product(a[j], b[j]);
-    return sum;
+  // The margins at another point of rows that begin a block of per_block rows, with the bits that a pass over all
+  // blocks gives them.
+  const double* find_margins(const Shard& window, RowRange range, std::size_t per_block, const Point& at,
+                             AlignedVector<double>& found) const {
+    found.resize(range.size());
+    AlignedVector<double> gradient(window.cols(), 0.0);
+    for (std::size_t begin = range.begin; begin < range.end; begin += per_block) {
+      const RowRange block{begin, std::min(range.end, begin + per_block)};
+      PassSums sums;
+      const MarginRequest request{RowFunction::squared, at.u.data(), centre.data(), at.shift,
+                                  found.data() + (begin - range.begin)};
+      visit_rows(window, block, [&](auto rows) { run(rows, row_data(window, begin), request, sums, gradient.data()); });
+    }
+    return found.data();
   }
 
-  void add_block(RowRange range, double shift, Sums& sums) const {
-    RowData data = row_data(shard, range.begin);
+ private:
+  void add_block(const Shard& window, RowRange range, Sums& sums) const {
+    RowData data = row_data(window, range.begin);
     if (!with_offsets) data.offsets = nullptr;
-    if (!curvatures.empty()) {
+    AlignedVector<double> found, curved;
+    if (curved_at) {
+      curved.resize(range.size());
+      find_margins(window, range, range.size(), *curved_at, found);
+      table.logistic_curvatures(found.data(), range.size(), data.weights, curved.data());
+      data.weights = curved.data();
+    } else if (!curvatures.empty()) {
       double* block = curvatures.data() + range.begin;
       if (!curvatures_known)
         table.logistic_curvatures(curve_at.data() + range.begin, range.size(), data.weights, block);
       data.weights = block;
     }
-    const MarginRequest request{function, u.data(), centre.data(), shift,
+    const MarginRequest request{function, point.u.data(), centre.data(), point.shift,
                                 margins.empty() ? nullptr : margins.data() + range.begin};
     PassSums scalars;
     double* gradient = sums.values.data() + kScalars;
-    visit_rows(shard, range, [&](auto rows) { run(rows, data, request, scalars, gradient); });
+    visit_rows(window, range, [&](auto rows) { run(rows, data, request, scalars, gradient); });
     const double parts[kScalars] = {scalars.loss, scalars.residual, scalars.wrong_side, scalars.uncertainty};
     std::copy_n(parts, kScalars, sums.values.begin());
   }
@@ -87,18 +110,23 @@ struct Pass {
   }
 };
 
-double sum_of_weights(const Shard& shard) {
-  if (shard.weights.empty()) return static_cast<double>(shard.rows());
-  DoubleDouble sum;
-  for (double weight : shard.weights) sum += weight;
-  return static_cast<double>(sum);
-}
-
 // v_j / scale_j, or 0 for a constant column.
 std::vector<double> unscale(std::span<const double> v, std::span<const double> scale) {
   std::vector<double> u(scale.size());
   for (std::size_t j = 0; j < u.size(); ++j) u[j] = scale[j] == 0 ? 0.0 : v[j] / scale[j];
   return u;
+}
+
+DoubleDouble dot(std::span<const double> a, std::span<const double> b) {
+  DoubleDouble sum;
+  for (std::size_t j = 0; j < a.size(); ++j) sum += two_product(a[j], b[j]);
+  return sum;
+}
+
+Point point_of(std::span<const double> v, const Scaling& scaling, const RowShape& shape) {
+  Point point{unscale(v.first(shape.cols), scaling.scale), v.size() > shape.cols ? v[shape.cols] : 0.0};
+  if (shape.sparse) point.shift = static_cast<double>(DoubleDouble(point.shift) - dot(point.u, scaling.centre));
+  return point;
 }
 
 }  // namespace
@@ -107,7 +135,7 @@ LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, b
     : rows_(rows), loss_(loss), scaling_(std::move(scaling)), intercept_(intercept) {
   const std::size_t columns = rows.columns();
   MUSTER_CHECK(scaling_.centre.size() == columns && scaling_.scale.size() == columns, "a scaling of every column");
-  MUSTER_CHECK(rows.shard().targets.size() == rows.rows(), "training needs targets");
+  MUSTER_CHECK(rows.shape().has_targets, "training needs targets");
 }
 
 std::size_t LinearObjective::dimension() const {
@@ -117,7 +145,7 @@ std::size_t LinearObjective::rows() const {
   return rows_.rows();
 }
 double LinearObjective::weight() const {
-  return sum_of_weights(rows_.shard());
+  return rows_.shape().weight;
 }
 std::size_t LinearObjective::tallies() const {
   return loss_ == Loss::logistic ? 2 : 0;
@@ -128,16 +156,11 @@ Work LinearObjective::value_and_gradient(std::span<const double> v, double& valu
   const std::size_t columns = rows_.columns();
   MUSTER_CHECK(v.size() == dimension() && gradient.size() == dimension(), "a vector of the objective's dimension");
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
-  const std::vector<double> u = unscale(v.first(columns), scaling_.scale);
-  Pass pass{rows_.shard_,
-            rows_.executor_,
-            kernel_table(rows_.instruction_set_),
-            row_function(),
-            u,
-            scaling_.centre,
-            intercept_ ? v[columns] : 0.0,
-            true};
-  if (margins_) pass.margins = margins_->put(v, rows());
+  const Point point = point_of(v, scaling_, rows_.shape());
+  Pass pass{
+      rows_.source_, rows_.executor_, kernel_table(rows_.instruction_set_), row_function(), point, scaling_.centre,
+      true};
+  if (margins_) pass.margins = margins_->put(v, rows_kept());
   const Sums sums = pass.all_blocks();
   value = sums.values[0];
   const std::span<const double> by_u(sums.values.data() + kScalars, columns);
@@ -148,24 +171,28 @@ Work LinearObjective::value_and_gradient(std::span<const double> v, double& valu
     tallies_out[0] = sums.values[2];
     tallies_out[1] = sums.values[3];
   }
-  return work_of_reading(rows_.shard_, 6);
+  return work_of_reading(rows_.shape(), 6);
 }
 
 Work LinearObjective::curvature_product(std::span<const double> v, std::span<double> product) {
   const double bound = loss_ == Loss::logistic ? 0.25 : 1.0;  // the largest loss''
-  const Work work = multiply(v, product, {}, false);
+  const Work work = multiply(v, product, {}, {}, false);
   for (double& value : product) value *= bound;
   return work;
 }
 
 Work LinearObjective::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
-  if (loss_ == Loss::squared) return multiply(v, product, {}, false);
+  if (loss_ == Loss::squared) return multiply(v, product, {}, {}, false);
   Work work;
   if (!margins_) margins_.emplace();
-  if (!margins_->at(w, rows())) {
+  if (!margins_->at(w, rows_kept())) {
     double value = 0;
     std::vector<double> gradient(dimension()), tallies_out(tallies());
     work += value_and_gradient(w, value, gradient, tallies_out);
+  }
+  if (rows_kept() == 0) {
+    work += multiply(v, product, w, {}, false);
+    return work;
   }
   const bool known =
       std::equal(w.begin(), w.end(), curved_at_.begin(), curved_at_.end()) && curvatures_.size() == rows();
@@ -173,23 +200,24 @@ Work LinearObjective::hessian_product(std::span<const double> w, std::span<const
     curvatures_.resize(rows());
     curved_at_.assign(w.begin(), w.end());
   }
-  work += multiply(v, product, *margins_->at(w, rows()), known);
+  work += multiply(v, product, {}, *margins_->at(w, rows()), known);
   return work;
 }
 
-Work LinearObjective::multiply(std::span<const double> v, std::span<double> product, std::span<const double> curve_at,
-                               bool curvatures_known) {
+Work LinearObjective::multiply(std::span<const double> v, std::span<double> product, std::span<const double> curved_at,
+                               std::span<const double> curve_at, bool curvatures_known) {
   const std::size_t columns = rows_.columns();
   MUSTER_CHECK(v.size() == dimension() && product.size() == dimension(), "a vector of the objective's dimension");
-  const std::vector<double> u = unscale(v.first(columns), scaling_.scale);
-  Pass pass{rows_.shard_,
+  const Point point = point_of(v, scaling_, rows_.shape());
+  Pass pass{rows_.source_,
             rows_.executor_,
             kernel_table(rows_.instruction_set_),
             RowFunction::product,
-            u,
+            point,
             scaling_.centre,
-            intercept_ ? v[columns] : 0.0,
             false};
+  std::optional<Point> of_curvature;
+  if (!curved_at.empty()) pass.curved_at = &of_curvature.emplace(point_of(curved_at, scaling_, rows_.shape()));
   if (!curve_at.empty()) {
     pass.curve_at = curve_at;
     pass.curvatures = curvatures_;
@@ -200,27 +228,34 @@ Work LinearObjective::multiply(std::span<const double> v, std::span<double> prod
   const std::vector<double> by_v = unscale(by_u, scaling_.scale);
   std::copy(by_v.begin(), by_v.end(), product.begin());
   if (intercept_) product[columns] = sums.values[1];
-  return work_of_reading(rows_.shard_, 6);
+  return work_of_reading(rows_.shape(), 6);
 }
 
 std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, std::span<const double> b, double t,
                                                    double& value, double& slope) {
   if (!margins_) margins_.emplace();
-  const auto at_a = margins_->at(a, rows()), at_b = margins_->at(b, rows());
+  const auto at_a = margins_->at(a, rows_kept()), at_b = margins_->at(b, rows_kept());
   if (!at_a || !at_b) return std::nullopt;
   const KernelTable& table = kernel_table(rows_.instruction_set_);
-  const RowBlocks blocks{rows(), kLargestBlock};
-  const Sums sums = sum_blocks(
-      rows_.executor_, blocks.count(), [] { return Sums(2); },
-      [&](std::size_t block, int, Sums& sum) {
-        const RowRange range = blocks.range(block);
-        const double* from = at_a->data() + range.begin;
-        const double* to = at_b->data() + range.begin;
-        AlignedVector<double> residuals(range.size());
+  const Point point_a = point_of(a, scaling_, rows_.shape()), point_b = point_of(b, scaling_, rows_.shape());
+  const Pass pass{rows_.source_, rows_.executor_, table, row_function(), point_a, scaling_.centre, true};
+  const std::size_t per_pass = rows_per_block(rows_.shape());
+  const Sums sums = sum_rows(
+      rows_.source_, rows_.executor_, kLargestBlock, [] { return Sums(2); },
+      [&](const Shard& window, RowRange range, int, Sums& sum) {
+        AlignedVector<double> found_a, found_b, residuals(range.size());
+        const double *from, *to;
+        if (rows_kept() > 0) {
+          from = at_a->data() + range.begin;
+          to = at_b->data() + range.begin;
+        } else {
+          from = pass.find_margins(window, range, per_pass, point_a, found_a);
+          to = pass.find_margins(window, range, per_pass, point_b, found_b);
+        }
         for (std::size_t i = 0; i < range.size(); ++i) residuals[i] = from[i] + t * (to[i] - from[i]);
         PassSums of_block;
-        table.residuals(row_function(), residuals.data(), range.size(), row_data(rows_.shard_, range.begin),
-                        residuals.data(), of_block);
+        table.residuals(row_function(), residuals.data(), range.size(), row_data(window, range.begin), residuals.data(),
+                        of_block);
         sum.values[0] = of_block.loss;
         for (std::size_t i = 0; i < range.size(); ++i) sum.values[1] += residuals[i] * (to[i] - from[i]);
       });
@@ -235,31 +270,37 @@ BatchModel LinearObjective::batch_model() const {
 }
 
 std::size_t LinearObjective::deal(std::size_t rows, std::uint64_t seed) {
-  if (std::holds_alternative<SparseMatrix>(shard().matrix) && !intercept_) {
+  if (rows_.shape().sparse && !intercept_) {
     for (const double centre : scaling_.centre) MUSTER_CHECK(centre == 0, "sparse rows are centred by the intercept");
   }
-  return batches_.deal(shard(), intercept_, rows, seed);
+  return dealt_.deal(rows_.source(), intercept_, rows, seed);
 }
 
 std::span<const std::uint32_t> LinearObjective::keys(std::size_t batch) {
-  return batches_.keys(batch);
+  const DealtRows::Place place = dealt_.at(batch);
+  return place.batches.keys(place.batch);
 }
 double LinearObjective::batch_weight(std::size_t batch) {
-  return batches_.weight(shard(), batch);
+  const DealtRows::Place place = dealt_.at(batch);
+  return place.batches.weight(place.shard, place.batch);
 }
 
 Work LinearObjective::batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
                                      std::span<double> gradient) {
-  return batches_.gradient(shard(), kernel_table(rows_.instruction_set_), batch_model(), batch, w, value, residual,
-                           gradient);
+  const DealtRows::Place place = dealt_.at(batch);
+  place.batches.gradient(place.shard, kernel_table(rows_.instruction_set_), batch_model(), place.batch, w, value,
+                         residual, gradient);
+  const Work all = work_of_reading(rows_.shape(), 6);
+  const double share = static_cast<double>(place.batches.rows(place.batch)) / static_cast<double>(rows_.rows());
+  return {all.bytes * share, all.flops * share};
 }
 
 double LinearObjective::largest_row_curvature() {
-  return muster::largest_row_curvature(shard(), batch_model());
+  return muster::largest_row_curvature(rows_.source(), batch_model());
 }
 
 std::vector<double> LinearObjective::implicit_centre() const {
-  if (std::holds_alternative<DenseMatrix>(shard().matrix)) return {};
+  if (!rows_.shape().sparse) return {};
   std::vector<double> k = unscale(scaling_.centre, scaling_.scale);
   if (intercept_) k.push_back(0);
   return k;

@@ -73,7 +73,7 @@ void add_ranges(const KernelTable&, SparseRows<T> rows, const unsigned char* sel
 }
 
 struct PowerSums {
-  const Shard& shard;
+  RowSource& source;
   Executor& executor;
   const KernelTable& table;
   std::span<const double> centre;
@@ -81,22 +81,20 @@ struct PowerSums {
 
   // [S, sums of columns, sum of targets], and for sparse rows Σ s over the rows that have the column.
   Sums all_blocks() const {
-    const std::size_t cols = shard.cols();
-    const bool sparse = std::holds_alternative<SparseMatrix>(shard.matrix);
-    const std::size_t length = cols + 2 + (sparse ? cols : 0);
-    const RowBlocks blocks{shard.rows(), rows_per_block(shard)};
-    return sum_blocks(
-        executor, blocks.count(), [length] { return Sums(length); },
-        [&](std::size_t block, int, Sums& sums) { add_block(blocks.range(block), sums); });
+    const RowShape& shape = source.shape();
+    const std::size_t length = shape.cols + 2 + (shape.sparse ? shape.cols : 0);
+    return sum_rows(
+        source, executor, rows_per_block(shape), [length] { return Sums(length); },
+        [&](const Shard& window, RowRange range, int, Sums& sums) { add_block(window, range, sums); });
   }
 
  private:
-  void add_block(RowRange range, Sums& sums) const {
-    const std::size_t cols = shard.cols();
-    const RowData data = row_data(shard, range.begin);
+  void add_block(const Shard& window, RowRange range, Sums& sums) const {
+    const std::size_t cols = window.cols();
+    const RowData data = row_data(window, range.begin);
     double* values = sums.values.data();
     add_targets(data, range.size(), centre[cols], power, values[0], values[cols + 1]);
-    visit_rows(shard, range, [&](auto rows) { add_rows(rows, data.weights, values + 1, values + cols + 2); });
+    visit_rows(window, range, [&](auto rows) { add_rows(rows, data.weights, values + 1, values + cols + 2); });
   }
 
   template <class T>
@@ -111,83 +109,69 @@ struct PowerSums {
 };
 
 Work power_sums(const PowerSums& request, std::span<double> sums) {
-  const std::size_t cols = request.shard.cols();
+  const RowShape& shape = request.source.shape();
+  const std::size_t cols = shape.cols;
   MUSTER_CHECK(request.centre.size() == cols + 1 && sums.size() == cols + 2, "one centre a column and the target");
-  MUSTER_CHECK(request.shard.targets.size() == request.shard.rows(), "training needs targets");
+  MUSTER_CHECK(shape.has_targets, "training needs targets");
   const Sums total = request.all_blocks();
   std::copy_n(total.values.begin(), cols + 2, sums.begin());
-  if (std::holds_alternative<SparseMatrix>(request.shard.matrix)) {
+  if (shape.sparse) {
     for (std::size_t j = 0; j < cols; ++j) {
       const double absent = total.values[0] - total.values[cols + 2 + j];
       const double zero = -request.centre[j];
       sums[1 + j] += absent * (request.power == 2 ? zero * zero : zero);
     }
   }
-  return work_of_reading(request.shard, request.power == 2 ? 4 : 3);
+  return work_of_reading(shape, request.power == 2 ? 4 : 3);
 }
 
 }  // namespace
 
-Work work_of_reading(const Shard& shard, double flops_per_value) {
-  Work work;
-  double stored = 0;
-  if (const auto* dense = std::get_if<DenseMatrix>(&shard.matrix)) {
-    stored = static_cast<double>(dense->rows) * static_cast<double>(dense->cols);
-  } else {
-    const auto& sparse = std::get<SparseMatrix>(shard.matrix);
-    stored = static_cast<double>(entries_of(sparse));
-    work.bytes += stored * sizeof(std::uint32_t) + static_cast<double>(sparse.rows) * sizeof(std::uint64_t);
-  }
-  const double width = std::visit(
-      [](const auto& matrix) {
-        return std::visit([](const auto& values) { return static_cast<double>(sizeof(values[0])); }, matrix.values);
-      },
-      shard.matrix);
-  const std::size_t beside = shard.targets.size() + shard.weights.size() + shard.offsets.size();
-  work.bytes += stored * width + static_cast<double>(beside) * sizeof(double);
-  work.flops = stored * flops_per_value;
-  return work;
+Work work_of_reading(const RowShape& shape, double flops_per_value) {
+  return {.bytes = shape.bytes(), .flops = static_cast<double>(shape.entries) * flops_per_value};
 }
 
 LinearRows::LinearRows(const Shard& shard, Executor& executor, InstructionSet instruction_set)
-    : shard_(shard), executor_(executor), instruction_set_(instruction_set) {
+    : held_(std::make_unique<HeldRows>(shard)),
+      source_(*held_),
+      executor_(executor),
+      instruction_set_(instruction_set) {
   const std::size_t rows = shard.rows();
   MUSTER_CHECK(shard.targets.empty() || shard.targets.size() == rows, "one target a row");
   MUSTER_CHECK(shard.weights.empty() || shard.weights.size() == rows, "one weight a row");
   MUSTER_CHECK(shard.offsets.empty() || shard.offsets.size() == rows, "one offset a row");
 }
 
-std::size_t LinearRows::rows() const {
-  return shard_.rows();
-}
-std::size_t LinearRows::columns() const {
-  return shard_.cols();
-}
-const Shard& LinearRows::shard() const {
-  return shard_;
+LinearRows::LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set)
+    : source_(source), executor_(executor), instruction_set_(instruction_set) {}
+
+void LinearRows::each_target(const std::function<void(double target, double weight)>& visit) {
+  const std::unique_ptr<RowPass> pass = source_.begin(1);
+  while (const Shard* window = pass->next()) {
+    const RowData data = row_data(*window, 0);
+    for (std::size_t i = 0; i < window->rows(); ++i) visit(data.targets[i], weight_of(data, i));
+  }
 }
 
 Work LinearRows::centred_sums(std::span<const double> centre, std::span<double> sums) {
-  return power_sums({shard_, executor_, kernel_table(instruction_set_), centre, 1}, sums);
+  return power_sums({source_, executor_, kernel_table(instruction_set_), centre, 1}, sums);
 }
 
 Work LinearRows::centred_squares(std::span<const double> centre, std::span<double> sums) {
-  return power_sums({shard_, executor_, kernel_table(instruction_set_), centre, 2}, sums);
+  return power_sums({source_, executor_, kernel_table(instruction_set_), centre, 2}, sums);
 }
 
 Work LinearRows::ranges_by_class(std::span<double> ranges) {
   const std::size_t cols = columns();
   MUSTER_CHECK(ranges.size() == 4 * cols, "four arrays of ranges");
-  MUSTER_CHECK(shard_.targets.size() == rows(), "training needs targets");
+  MUSTER_CHECK(shape().has_targets, "training needs targets");
   const KernelTable& table = kernel_table(instruction_set_);
-  const RowBlocks blocks{rows(), rows_per_block(shard_)};
-  const Ranges total = sum_blocks(
-      executor_, blocks.count(), [cols] { return Ranges(cols); },
-      [&](std::size_t block, int, Ranges& sums) {
-        const RowRange range = blocks.range(block);
+  const Ranges total = sum_rows(
+      source_, executor_, rows_per_block(shape()), [cols] { return Ranges(cols); },
+      [&](const Shard& window, RowRange range, int, Ranges& sums) {
         for (int label : {0, 1}) {
-          const auto select = select_class(row_data(shard_, range.begin), range.size(), label);
-          visit_rows(shard_, range, [&](auto rows) {
+          const auto select = select_class(row_data(window, range.begin), range.size(), label);
+          visit_rows(window, range, [&](auto rows) {
             add_ranges(table, rows, select.data(), sums.minimum[label].data(), sums.maximum[label].data());
           });
         }
@@ -198,7 +182,7 @@ Work LinearRows::ranges_by_class(std::span<double> ranges) {
       ranges[(2 * label + 1) * cols + j] = -total.maximum[label][j];
     }
   }
-  return work_of_reading(shard_, 2);
+  return work_of_reading(shape(), 2);
 }
 
 }  // namespace muster

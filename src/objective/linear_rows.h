@@ -1,24 +1,28 @@
-// Passes over the rows of one shard of a linear model: everything a trainer of linear models asks of the data.
+// Passes over one worker's rows of a linear model: everything a trainer of linear models asks of the data.
 //
-// Sums do not depend on the number of threads: rows are summed in blocks of a fixed size (a function of the shape
-// alone), within a block in fixed lanes, and blocks are added in a fixed binary tree (base/block_tree.h). On one
-// instruction set the same shard gives the same bits.
+// Sums depend neither on the number of threads nor on whether the rows are in memory or read anew (data/row_source.h):
+// rows are summed in blocks of a fixed size (a function of the shape alone), within a block in fixed lanes, and blocks
+// are added in a fixed binary tree (base/block_tree.h). On one instruction set the same rows give the same bits. A pass
+// over rows that are read anew throws InputError where that fails.
 //
 // Threads: one call at a time; inside a call the Executor's threads share the rows.
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/executor.h"
+#include "data/row_source.h"
 #include "data/shard.h"
 #include "kernels/instruction_set.h"
 #include "muster/objective.h"
 #include "muster/options.h"
+#include "objective/dealt_rows.h"
 #include "objective/kept_margins.h"
-#include "objective/linear_batches.h"
 
 namespace muster {
 
@@ -32,10 +36,16 @@ class LinearRows {
  public:
   // shard and executor must outlive it.
   LinearRows(const Shard& shard, Executor& executor, InstructionSet instruction_set);
+  // Likewise source.
+  LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set);
 
-  std::size_t rows() const;
-  std::size_t columns() const;
-  const Shard& shard() const;
+  std::size_t rows() const { return shape().rows; }
+  std::size_t columns() const { return shape().cols; }
+  const RowShape& shape() const { return source_.shape(); }
+  RowSource& source() const { return source_; }
+
+  // Calls visit for every row, in order.
+  void each_target(const std::function<void(double target, double weight)>& visit);
 
   // [S, Σ s (x_1 − c_1), …, Σ s (x_d − c_d), Σ s (t − c_{d+1})] with t = y − offset: d + 2 values to add over workers.
   Work centred_sums(std::span<const double> centre, std::span<double> sums);
@@ -60,7 +70,8 @@ class LinearRows {
 
  private:
   friend class LinearObjective;
-  const Shard& shard_;
+  std::unique_ptr<HeldRows> held_;  // where this was made of a shard
+  RowSource& source_;
   Executor& executor_;
   InstructionSet instruction_set_;
 };
@@ -70,13 +81,14 @@ class LinearRows {
 // Tallies, logistic only: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0),
 // Σ s_i p_i(1 − p_i)].
 // Each row is read from memory once per call. From the first call of hessian_product or value_on_line on, the margins
-// at the last two points evaluated are kept: two doubles a row, and one more for Hessians.
+// at the last two points evaluated are kept: two doubles a row, and one more for Hessians. Of rows that are read anew
+// only the points are kept, and those two functions make a pass.
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
 class LinearObjective final : public RowObjective {
  public:
-  // rows must outlive it; where its shard gains rows between two calls, the objective has them too.
+  // rows must outlive it; where its source gains rows between two calls, the objective has them too.
   LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
 
   std::size_t dimension() const override;
@@ -93,6 +105,7 @@ class LinearObjective final : public RowObjective {
                                     double& slope) override;
 
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
+  bool in_order() const override { return rows_.source().held() == nullptr; }
   std::span<const std::uint32_t> keys(std::size_t batch) override;
   double batch_weight(std::size_t batch) override;
   Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
@@ -102,7 +115,6 @@ class LinearObjective final : public RowObjective {
   // dense and nothing is left.
   std::vector<double> implicit_centre() const;
 
-  const Shard& shard() const { return rows_.shard(); }
   Loss loss() const { return loss_; }
   const Scaling& scaling() const { return scaling_; }
   bool has_intercept() const { return intercept_; }
@@ -110,15 +122,18 @@ class LinearObjective final : public RowObjective {
  private:
   BatchModel batch_model() const;
   RowFunction row_function() const { return loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic; }
-  // XᵀCXv with C = diag(s), or s·loss'' at the margins curve_at, which are computed where they are not known.
-  Work multiply(std::span<const double> v, std::span<double> product, std::span<const double> curve_at,
-                bool curvatures_known);
+  // XᵀCXv with C = diag(s), or s·loss'': at the point curved_at, or at the margins curve_at, computed where they are
+  // not known.
+  Work multiply(std::span<const double> v, std::span<double> product, std::span<const double> curved_at,
+                std::span<const double> curve_at, bool curvatures_known);
+  // Of how many rows margins are kept.
+  std::size_t rows_kept() const { return in_order() ? 0 : rows(); }
 
   LinearRows& rows_;
   Loss loss_;
   Scaling scaling_;
   bool intercept_;
-  LinearBatches batches_;
+  DealtRows dealt_;
   std::optional<KeptMargins> margins_;  // nothing: not asked for
   std::vector<double> curved_at_;       // the point of curvatures_
   AlignedVector<double> curvatures_;    // s·loss'' by row

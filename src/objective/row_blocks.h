@@ -1,4 +1,4 @@
-// How a shard's rows are cut into blocks and shown to kernels, and the accumulators of sums over blocks.
+// How a worker's rows are cut into blocks and shown to kernels, sums over the blocks, and their accumulators.
 //
 // A block's rows are a function of the shape alone (columns, and for sparse data the average number of entries of a
 // row), never of threads or memory: the sums' bits depend on it.
@@ -14,6 +14,7 @@
 #include "base/aligned.h"
 #include "base/block_tree.h"
 #include "base/double_double.h"
+#include "data/row_source.h"
 #include "data/shard.h"
 #include "kernels/kernel_table.h"
 #include "muster/objective.h"
@@ -25,17 +26,13 @@ inline constexpr std::size_t kBlockValues = 64 * 1024;
 inline constexpr std::size_t kSmallestBlock = 256;
 inline constexpr std::size_t kLargestBlock = 8192;  // of dense rows: they are added in a chain, blocks in a tree
 
-inline std::size_t entries_of(const SparseMatrix& matrix) {
-  return matrix.columns.size();
-}
-
 // Rows of a block for sums of length cols. Sparse: besides, at least two entries a column, so that clearing and adding
 // an accumulator of that length stays cheaper than the rows.
-inline std::size_t rows_per_block(const Shard& shard) {
-  const std::size_t cols = std::max<std::size_t>(shard.cols(), 1);
+inline std::size_t rows_per_block(const RowShape& shape) {
+  const std::size_t cols = std::max<std::size_t>(shape.cols, 1);
   std::size_t rows = std::min(kBlockValues / cols, kLargestBlock);
-  if (const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) {
-    const std::size_t per_row = std::max<std::size_t>(entries_of(*sparse) / std::max<std::size_t>(sparse->rows, 1), 1);
+  if (shape.sparse) {
+    const std::size_t per_row = std::max<std::size_t>(shape.entries / std::max<std::size_t>(shape.rows, 1), 1);
     rows = std::max(kBlockValues, 2 * cols) / per_row;
   }
   return std::bit_floor(std::max(rows, kSmallestBlock));
@@ -52,6 +49,34 @@ struct RowBlocks {
   std::size_t count() const { return (rows + per_block - 1) / per_block; }
   RowRange range(std::size_t block) const { return {block * per_block, std::min(rows, (block + 1) * per_block)}; }
 };
+
+// Calls add_block(window, range, thread, accumulator) once for each block of per_block rows, which are those of `range`
+// in the window, and returns the sum of all, as sum_blocks() does: bit for bit the same for any number of threads and
+// however the source cuts its windows.
+template <class Make, class AddBlock>
+auto sum_rows(RowSource& source, Executor& executor, std::size_t per_block, const Make& make,
+              const AddBlock& add_block) {
+  using Accumulator = decltype(make());
+  const std::size_t blocks = RowBlocks{source.shape().rows, per_block}.count();
+  if (blocks == 0) {
+    Accumulator nothing = make();
+    nothing.clear();
+    return nothing;
+  }
+  BlockTree<Accumulator> tree(blocks);
+  std::size_t first = 0;  // block of the window
+  const std::unique_ptr<RowPass> pass = source.begin(per_block);
+  while (const Shard* window = pass->next()) {
+    const RowBlocks cut{window->rows(), per_block};
+    executor.run(cut.count(), [&](std::size_t block, int thread) {
+      std::unique_ptr<Accumulator> sum = tree.take(make);
+      add_block(*window, cut.range(block), thread, *sum);
+      tree.finish(first + block, std::move(sum));
+    });
+    first += cut.count();
+  }
+  return tree.root();
+}
 
 // Calls visit(DenseRows<T>) or visit(SparseRows<T>) with the rows of the range, T being the storage.
 template <class Visit>
@@ -87,7 +112,7 @@ inline double offset_of(const RowData& data, std::size_t row) {
 }
 
 // Reading every row once, with what stands beside it, at flops_per_value for each stored value.
-Work work_of_reading(const Shard& shard, double flops_per_value);
+Work work_of_reading(const RowShape& shape, double flops_per_value);
 
 // A vector of float64 sums.
 struct Sums {

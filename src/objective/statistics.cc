@@ -13,26 +13,25 @@ namespace {
 constexpr double kEntriesAtMost = 0.1;
 constexpr double kEntriesAtMostInPairs = 0.4;
 
-bool entries_are_few(const Shard& shard, double share) {
-  const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix);
-  return sparse != nullptr && static_cast<double>(entries_of(*sparse)) <=
-                                  share * static_cast<double>(sparse->rows) * static_cast<double>(sparse->cols);
+bool entries_are_few(const RowShape& shape, double share) {
+  return shape.sparse && static_cast<double>(shape.entries) <=
+                             share * static_cast<double>(shape.rows) * static_cast<double>(shape.cols);
 }
 
 }  // namespace
 
 Work LinearRows::accumulate(Statistics& statistics) {
-  MUSTER_CHECK(statistics.columns == columns(), "statistics of the shard's columns");
+  MUSTER_CHECK(statistics.columns == columns(), "statistics of the rows' columns");
   MUSTER_CHECK(statistics.centre.size() == columns() + 1, "one centre a column and the target");
-  MUSTER_CHECK(shard_.targets.size() == rows(), "statistics need targets");
+  MUSTER_CHECK(shape().has_targets, "statistics need targets");
   const KernelTable& table = kernel_table(instruction_set_);
   const bool in_pairs = statistics.precision == Statistics::Precision::double_double;
   statistics.sums.assign(statistics.entries() * (in_pairs ? 2 : 1), 0.0);
-  if (entries_are_few(shard_, in_pairs ? kEntriesAtMostInPairs : kEntriesAtMost)) {
-    return accumulate_entries(shard_, executor_, table, statistics);
+  if (entries_are_few(shape(), in_pairs ? kEntriesAtMostInPairs : kEntriesAtMost)) {
+    return accumulate_entries(source_, executor_, table, statistics);
   }
-  if (in_pairs) return accumulate_double_double(shard_, executor_, table, statistics);
-  return accumulate_panels(shard_, executor_, table, statistics);
+  if (in_pairs) return accumulate_double_double(source_, executor_, table, statistics);
+  return accumulate_panels(source_, executor_, table, statistics);
 }
 
 }  // namespace muster

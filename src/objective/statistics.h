@@ -1,4 +1,4 @@
-// The ways to sum the sufficient statistics M = Σ s z zᵀ of muster/objective.h over a shard. Each fills
+// The ways to sum the sufficient statistics M = Σ s z zᵀ of muster/objective.h over a worker's rows. Each fills
 // statistics.sums, sized for statistics.precision, and returns the work done.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <bit>
 
 #include "base/executor.h"
-#include "data/shard.h"
+#include "data/row_source.h"
 #include "kernels/kernel_table.h"
 #include "muster/objective.h"
 
@@ -14,14 +14,14 @@ namespace muster {
 
 // Blocks of rows are copied centred and scaled by √s into a panel A, and a kernel adds up AᵀA. Dense rows, or sparse
 // ones that are dense enough for this to be the quicker way.
-Work accumulate_panels(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics);
+Work accumulate_panels(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics);
 
 // Every row in double-double, zeros of sparse ones included.
-Work accumulate_double_double(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics);
+Work accumulate_double_double(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics);
 
 // Sparse rows: products of entries are added in double-double without centring, which is then done in double-double,
 // where a column of mean µ and deviation σ loses (µ/σ)² of 2^106. For both precisions; float64 rounds at the end.
-Work accumulate_entries(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics);
+Work accumulate_entries(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics);
 
 // Entry (i, j), i <= j, of the packed upper triangle of order p.
 constexpr std::size_t packed_index(std::size_t i, std::size_t j, std::size_t p) {

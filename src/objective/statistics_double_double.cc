@@ -15,19 +15,19 @@ struct Scratch {
 };
 
 struct Accumulator {
-  const Shard& shard;
   const KernelTable& table;
   const Statistics& statistics;
   std::size_t stride;  // the order, rounded up to 8
 
   template <class Rows>
-  void add_block(Rows rows, RowData data, Scratch& scratch, DoubleDoubleSums& sums) const {
+  void add_block(Rows rows, RowData data, std::span<const PowerFeature> powers, Scratch& scratch,
+                 DoubleDoubleSums& sums) const {
     prepare(scratch);
     const std::size_t cols = rows.cols;
     const DoubleDoubleArray x{scratch.x_high.data(), scratch.x_low.data()};
     const DoubleDoubleArray z{scratch.z_high.data(), scratch.z_low.data()};
     for (std::size_t i = 0; i < rows.rows; ++i) {
-      expand(rows, i, x);
+      expand(rows, i, powers, x);
       const DoubleDouble target = two_sum(data.targets[i], -offset_of(data, i));
       x.high[cols] = target.high;
       x.low[cols] = target.low;
@@ -38,11 +38,11 @@ struct Accumulator {
 
  private:
   template <class T>
-  void expand(DenseRows<T> rows, std::size_t i, DoubleDoubleArray x) const {
-    expand_row(rows.values + i * rows.cols, rows.cols, shard.powers, x);
+  void expand(DenseRows<T> rows, std::size_t i, std::span<const PowerFeature> powers, DoubleDoubleArray x) const {
+    expand_row(rows.values + i * rows.cols, rows.cols, powers, x);
   }
   template <class T>
-  void expand(SparseRows<T> rows, std::size_t i, DoubleDoubleArray x) const {
+  void expand(SparseRows<T> rows, std::size_t i, std::span<const PowerFeature>, DoubleDoubleArray x) const {
     std::fill_n(x.high, rows.cols, 0.0);
     std::fill_n(x.low, rows.cols, 0.0);
     for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
@@ -62,19 +62,18 @@ struct Accumulator {
 
 }  // namespace
 
-Work accumulate_double_double(const Shard& shard, Executor& executor, const KernelTable& table,
-                              Statistics& statistics) {
+Work accumulate_double_double(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics) {
   const std::size_t order = statistics.order();
-  const Accumulator accumulator{shard, table, statistics, (order + 7) / 8 * 8};
+  const Accumulator accumulator{table, statistics, (order + 7) / 8 * 8};
   const auto pairs = static_cast<double>(statistics.entries());
   std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()));
-  const RowBlocks blocks{shard.rows(), rows_for(2e9, kFlopsPerPair * pairs, 16, 2048)};
-  const DoubleDoubleSums total = sum_blocks(
-      executor, blocks.count(), [&] { return DoubleDoubleSums(table, order * accumulator.stride); },
-      [&](std::size_t block, int thread, DoubleDoubleSums& sums) {
-        const RowRange range = blocks.range(block);
-        visit_rows(shard, range, [&](auto rows) {
-          accumulator.add_block(rows, row_data(shard, range.begin), scratch[static_cast<std::size_t>(thread)], sums);
+  const DoubleDoubleSums total = sum_rows(
+      source, executor, rows_for(2e9, kFlopsPerPair * pairs, 16, 2048),
+      [&] { return DoubleDoubleSums(table, order * accumulator.stride); },
+      [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& sums) {
+        visit_rows(window, range, [&](auto rows) {
+          accumulator.add_block(rows, row_data(window, range.begin), window.powers,
+                                scratch[static_cast<std::size_t>(thread)], sums);
         });
       });
   double* out = statistics.sums.data();
@@ -84,8 +83,8 @@ Work accumulate_double_double(const Shard& shard, Executor& executor, const Kern
       *out++ = total.low[i * accumulator.stride + j];
     }
   }
-  Work work = work_of_reading(shard, 6);
-  work.flops += static_cast<double>(shard.rows()) * pairs * kFlopsPerPair;
+  Work work = work_of_reading(source.shape(), 6);
+  work.flops += static_cast<double>(source.shape().rows) * pairs * kFlopsPerPair;
   return work;
 }
 

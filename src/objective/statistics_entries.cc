@@ -69,23 +69,21 @@ void centre(const std::vector<double>& centres, std::size_t p, DoubleDoubleSums&
 
 }  // namespace
 
-Work accumulate_entries(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics) {
-  const auto& matrix = std::get<SparseMatrix>(shard.matrix);
+Work accumulate_entries(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics) {
+  const RowShape& shape = source.shape();
   const std::size_t size = statistics.entries();
   const Accumulator accumulator{statistics};
   std::vector<std::vector<Entry>> scratch(static_cast<std::size_t>(executor.threads()));
-  const double per_row =
-      static_cast<double>(entries_of(matrix)) / static_cast<double>(std::max<std::size_t>(matrix.rows, 1));
+  const double per_row = static_cast<double>(shape.entries) / static_cast<double>(std::max<std::size_t>(shape.rows, 1));
   const double pairs = (per_row + 2) * (per_row + 3) / 2;
   // At least four products for each sum, so that clearing and adding sums stays cheaper.
   const double operations = std::max(1e7, 4.0 * static_cast<double>(size) * kFlopsPerPair);
-  const RowBlocks blocks{shard.rows(), rows_for(operations, pairs * kFlopsPerPair, 64, std::size_t{1} << 20)};
-  DoubleDoubleSums total = sum_blocks(
-      executor, blocks.count(), [&] { return DoubleDoubleSums(table, size); },
-      [&](std::size_t block, int thread, DoubleDoubleSums& sums) {
-        const RowRange range = blocks.range(block);
-        visit_rows(shard, range, [&](auto rows) {
-          accumulator.add_block(rows, row_data(shard, range.begin), scratch[static_cast<std::size_t>(thread)], sums);
+  DoubleDoubleSums total = sum_rows(
+      source, executor, rows_for(operations, pairs * kFlopsPerPair, 64, std::size_t{1} << 20),
+      [&] { return DoubleDoubleSums(table, size); },
+      [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& sums) {
+        visit_rows(window, range, [&](auto rows) {
+          accumulator.add_block(rows, row_data(window, range.begin), scratch[static_cast<std::size_t>(thread)], sums);
         });
       });
   centre(statistics.centre, statistics.order(), total);
@@ -98,8 +96,8 @@ Work accumulate_entries(const Shard& shard, Executor& executor, const KernelTabl
       statistics.sums[k] = total.high[k];
     }
   }
-  Work work = work_of_reading(shard, 0);
-  work.flops = static_cast<double>(shard.rows()) * pairs * kFlopsPerPair;
+  Work work = work_of_reading(shape, 0);
+  work.flops = static_cast<double>(shape.rows) * pairs * kFlopsPerPair;
   return work;
 }
 

@@ -20,11 +20,10 @@ struct Scratch {
 };
 
 struct Panels {
-  const Shard& shard;
   const KernelTable& table;
   const Statistics& statistics;
 
-  void add_block(RowRange range, Scratch& scratch, Sums& sums) const {
+  void add_block(const Shard& window, RowRange range, Scratch& scratch, Sums& sums) const {
     const std::size_t p = statistics.order();
     scratch.panel.resize(kPanelRows * p);
     scratch.product.assign(p * p, 0.0);
@@ -32,7 +31,7 @@ struct Panels {
     double weight = 0;
     for (std::size_t begin = range.begin; begin < range.end; begin += kPanelRows) {
       const RowRange rows{begin, std::min(range.end, begin + kPanelRows)};
-      weight += fill(rows, scratch);
+      weight += fill(window, rows, scratch);
       table.add_gram(scratch.panel.data(), rows.size(), p, scratch.room.data(), scratch.product.data());
     }
     scratch.product[0] = weight;  // exact, where squares of √s are not
@@ -44,9 +43,9 @@ struct Panels {
 
  private:
   // Writes the panel of a range of rows, and returns their weight.
-  double fill(RowRange range, Scratch& scratch) const {
+  double fill(const Shard& window, RowRange range, Scratch& scratch) const {
     const std::size_t p = statistics.order();
-    const RowData data = row_data(shard, range.begin);
+    const RowData data = row_data(window, range.begin);
     const double* factors = nullptr;
     double weight = static_cast<double>(range.size());
     if (data.weights) {
@@ -58,7 +57,7 @@ struct Panels {
       }
       factors = scratch.factors.data();
     }
-    visit_rows(shard, range, [&](auto rows) { centre(rows, factors, scratch.panel.data() + 1, p); });
+    visit_rows(window, range, [&](auto rows) { centre(rows, factors, scratch.panel.data() + 1, p); });
     for (std::size_t i = 0; i < range.size(); ++i) {
       const double factor = factors ? factors[i] : 1.0;
       const double target = data.targets[i] - offset_of(data, i) - statistics.centre[p - 2];
@@ -80,20 +79,19 @@ struct Panels {
 
 }  // namespace
 
-Work accumulate_panels(const Shard& shard, Executor& executor, const KernelTable& table, Statistics& statistics) {
+Work accumulate_panels(RowSource& source, Executor& executor, const KernelTable& table, Statistics& statistics) {
   const auto p = static_cast<double>(statistics.order());
-  const Panels panels{shard, table, statistics};
+  const Panels panels{table, statistics};
   std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()));
-  const RowBlocks blocks{shard.rows(), rows_for(16e9, p * p, kPanelRows, 4096)};
   const std::size_t entries = statistics.entries();
-  const Sums total = sum_blocks(
-      executor, blocks.count(), [entries] { return Sums(entries); },
-      [&](std::size_t block, int thread, Sums& sums) {
-        panels.add_block(blocks.range(block), scratch[static_cast<std::size_t>(thread)], sums);
+  const Sums total = sum_rows(
+      source, executor, rows_for(16e9, p * p, kPanelRows, 4096), [entries] { return Sums(entries); },
+      [&](const Shard& window, RowRange range, int thread, Sums& sums) {
+        panels.add_block(window, range, scratch[static_cast<std::size_t>(thread)], sums);
       });
   std::copy(total.values.begin(), total.values.end(), statistics.sums.begin());
-  Work work = work_of_reading(shard, 2);
-  work.flops += static_cast<double>(shard.rows()) * p * p;
+  Work work = work_of_reading(source.shape(), 2);
+  work.flops += static_cast<double>(source.shape().rows) * p * p;
   return work;
 }
 

@@ -173,6 +173,10 @@ BatchWorker::BatchWorker(RowObjective& objective, const RunFacts& facts, std::sh
 void BatchWorker::choose() {
   if (order_.empty()) return;
   if (next_ == order_.size()) next_ = 0;
+  if (objective_.in_order()) {
+    batch_ = next_++;
+    return;
+  }
   const RandomStream random(seed_, place_, RandomPurpose::row_order);
   const auto left = static_cast<double>(order_.size() - next_);
   std::swap(order_[next_], order_[next_ + static_cast<std::size_t>(random.uniform(drawn_++) * left)]);

@@ -98,7 +98,8 @@ class SgdServer final : public ServerRule {
   mutable std::optional<RangeEstimate> estimate_;  // of the last whole window
 };
 
-// Takes its batches in a new random order each epoch; they stay as dealt, so that their key lists travel once.
+// Takes its batches in a new random order each epoch, or as they come where the objective wants that; they stay as
+// dealt, so that their key lists travel once.
 class BatchWorker final : public WorkerRule {
  public:
   BatchWorker(RowObjective& objective, const RunFacts& facts, std::shared_ptr<const RowFacts> rows, std::size_t place,
