@@ -10,11 +10,6 @@
 namespace muster {
 namespace {
 
-constexpr double kUnit = std::numeric_limits<double>::epsilon();
-constexpr double kStill = 16 * kUnit;    // of |w|: copies that move less in a window stand still
-constexpr double kNearlyStill = 1e-13;   // of |w|: likewise, together with
-constexpr std::int64_t kPatience = 300;  // rounds without a new least estimate
-constexpr double kGrowth = 1e4;          // of the square, over its first value: the step is too long
 constexpr int kMostShortened = 60;
 
 // 1/L for the rules that are safe with it. Tracking has to be slower than the averaging; √gap is what held on rings,
@@ -30,15 +25,6 @@ double first_step(const StageContext& context) {
   return std::min(0.5, std::sqrt(gap)) / context.lipschitz;
 }
 
-// γ: rounding to few digits contracts enough for 1; the k largest of n contract by k/n only, and its square is what
-// held.
-double first_consensus_step(const StageContext& context) {
-  const MessageCompression& compression = context.options.session.compression;
-  if (compression.kind != MessageCompression::Kind::top_k) return 1;
-  const double kept = static_cast<double>(compression.kept) / static_cast<double>(context.node.dimension());
-  return std::min(1.0, kept * kept);
-}
-
 double largest(std::span<const double> w) {
   double result = 0;
   for (const double value : w) result = std::max(result, std::abs(value));
@@ -52,7 +38,10 @@ bool finite(std::span<const double> values) {
 }  // namespace
 
 RoundsStage::RoundsStage(const StageContext& context, std::vector<double> start)
-    : context_(context), step_(first_step(context)), consensus_step_(first_consensus_step(context)) {
+    : context_(context),
+      step_(first_step(context)),
+      consensus_step_(first_consensus_step(context.options.session.compression, context.node.dimension())),
+      stop_(context.options.session.estimate) {
   window_exchanges_ = std::max<std::int64_t>(1, diameter(context.topology)) * context.topology.period();
   begin(std::move(start));
 }
@@ -100,7 +89,7 @@ void RoundsStage::begin(std::vector<double> start) {
   window_begin_ = 0;
   weight_ = 1;
   broken_ = false;
-  first_square_ = -1;
+  stop_.begin();
 }
 
 Ending RoundsStage::train() {
@@ -184,30 +173,11 @@ void RoundsStage::open_window() {
 }
 
 std::optional<Ending> RoundsStage::decide() {
-  const bool nothing_measured = rounds_ == 1 || first_square_ == -1;
-  const std::array<double, StopAgreement::kMaxima> agreed = agreement_.maxima;
+  const NetworkStop::Decision decision = stop_.decide(agreement_.maxima, rounds_);
   open_window();
-  if (nothing_measured) {  // the first window carried nothing yet
-    first_square_ = std::numeric_limits<double>::infinity();
-    least_square_ = std::numeric_limits<double>::infinity();
-    least_at_ = rounds_;
-    return std::nullopt;
-  }
-  if (agreed[StopAgreement::kCancelled] > 0) return Ending::interrupted;
-  if (agreed[StopAgreement::kOutOfTime] > 0) return Ending::max_time;
-  const double square = std::max(agreed[StopAgreement::kGradient], agreed[StopAgreement::kDisagreement]);
-  if (!std::isfinite(first_square_)) first_square_ = square;
-  if (agreed[StopAgreement::kNotFinite] > 0 || square > kGrowth * first_square_ + 1e-300) return shorten_step();
-  const std::function<bool(double, double)>& met = context_.options.session.estimate.met;
-  if (met && met(-agreed[StopAgreement::kMinusValue], square * strictness_)) return Ending::met;
-  if (agreed[StopAgreement::kMoved] <= kStill) return Ending::stalled;
-  if (square < least_square_) {
-    least_square_ = square;
-    least_at_ = rounds_;
-    if (!broken_) best_ = rule_->w();
-  }
-  const bool floor = rounds_ - least_at_ >= kPatience && agreed[StopAgreement::kMoved] <= kNearlyStill;
-  return floor ? std::optional(Ending::stalled) : std::nullopt;
+  if (decision.too_long) return shorten_step();
+  if (decision.best && !broken_) best_ = rule_->w();
+  return decision.ending;
 }
 
 // The same on every node. A step that the caller has chosen is his.
@@ -222,9 +192,7 @@ std::optional<Ending> RoundsStage::shorten_step() {
 }
 
 void RoundsStage::tighten() {
-  strictness_ *= 8;
-  least_square_ = std::numeric_limits<double>::infinity();
-  least_at_ = rounds_;
+  stop_.tighten(rounds_);
 }
 
 }  // namespace muster

@@ -10,6 +10,7 @@
 
 #include "train/decentralized_rules.h"
 #include "train/decentralized_stage.h"
+#include "train/decentralized_stop.h"
 #include "train/gossip.h"
 
 namespace muster {
@@ -44,8 +45,7 @@ class RoundsStage final : public Stage {
   double last_value_ = 0, last_energy_ = 0;  // as added to the averaged quantities
   double square_ = 0, moved_ = 0, weight_ = 1;
   bool broken_ = false;  // a number was not finite: this node stands still until all have agreed on that
-  double strictness_ = 1, first_square_ = -1, least_square_ = 0;
-  std::int64_t least_at_ = 0;
+  NetworkStop stop_;
 };
 
 }  // namespace muster

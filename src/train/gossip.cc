@@ -14,14 +14,6 @@ namespace muster {
 
 namespace {
 
-// The power of 2 next to the largest: what is sent in its units uses the whole range of a short format, however small
-// the differences have become.
-double unit_of(std::span<const double> values) {
-  double largest = 0;
-  for (const double value : values) largest = std::max(largest, std::abs(value));
-  return largest > 1e-290 ? std::ldexp(1.0, std::ilogb(largest)) : 1;
-}
-
 // The next node above first, and so around: every node of a ring or a torus then hears one neighbour after the other,
 // where in the order of numbers two speak to one at once (a quarter more time in transfer: bench/star_ring.cc).
 std::vector<int> sending_order(std::span<const WeightedNeighbour> out, int self) {
@@ -32,6 +24,12 @@ std::vector<int> sending_order(std::span<const WeightedNeighbour> out, int self)
 }
 
 }  // namespace
+
+double first_consensus_step(const MessageCompression& compression, std::size_t dimension) {
+  if (compression.kind != MessageCompression::Kind::top_k) return 1;
+  const double kept = static_cast<double>(compression.kept) / static_cast<double>(dimension);
+  return std::min(1.0, kept * kept);
+}
 
 void tell_loss(Endpoint& endpoint, std::span<const int> peers, const PeerLost& lost) {
   const std::string text = fmt::format("{} {}", lost.rank(), lost.what());
@@ -54,8 +52,9 @@ Gossip::Gossip(Endpoint& endpoint, const Topology& topology, GossipOptions optio
     chebyshev_exchanges_ = static_cast<int>(std::ceil(1 / std::sqrt(1 - std::min(options_.chebyshev, 1 - 1e-9))));
   if (!compressed()) return;
   const MixingRow& row = topology.row(endpoint.rank());
-  public_[endpoint.rank()].resize(options_.message);
-  for (const WeightedNeighbour& from : row.in) public_[from.node].resize(options_.message);
+  const PublicCopy nothing(options_.message, options_.copy);
+  public_.emplace(endpoint.rank(), nothing);
+  for (const WeightedNeighbour& from : row.in) public_.emplace(from.node, nothing);
 }
 
 double Gossip::waited_seconds(int node) const {
@@ -106,19 +105,7 @@ std::vector<std::byte> Gossip::write(std::span<const double> mine, const StopAgr
     if (!mine.empty()) std::memcpy(bytes.data() + kAgreementBytes, mine.data(), mine.size_bytes());
     return bytes;
   }
-  std::vector<double>& own = public_[endpoint_.rank()];
-  std::vector<double> difference(options_.copy);
-  for (std::size_t begin = 0; begin < mine.size(); begin += options_.copy) {
-    for (std::size_t j = 0; j < options_.copy; ++j) difference[j] = mine[begin + j] - own[begin + j];
-    const double unit = unit_of(difference);
-    for (double& value : difference) value /= unit;
-    const std::size_t at = bytes.size();
-    bytes.resize(at + sizeof(double));
-    std::memcpy(bytes.data() + at, &unit, sizeof(double));
-    codec_.encode(difference, {}, bytes);
-    codec_.decode(std::span<const std::byte>(bytes).subspan(at + sizeof(double)), difference);  // as receivers will
-    for (std::size_t j = 0; j < options_.copy; ++j) own[begin + j] += unit * difference[j];
-  }
+  public_.at(endpoint_.rank()).approach(mine, codec_, bytes);
   return bytes;
 }
 
@@ -130,7 +117,7 @@ void Gossip::hear(const WeightedNeighbour& from, std::span<const double> mine, s
   if (message.tag == kGossipLossTag) throw read_loss(message);
   StopAgreement theirs;
   const std::span<const double> values = read(from.node, message.payload, theirs);
-  const std::span<const double> base = compressed() ? std::span<const double>(public_[endpoint_.rank()]) : mine;
+  const std::span<const double> base = compressed() ? public_.at(endpoint_.rank()).values() : mine;
   if (compressed()) {
     for (std::size_t j = 0; j < mixed.size(); ++j)
       mixed[j] += options_.consensus_step * from.weight * (values[j] - base[j]);
@@ -149,25 +136,16 @@ std::span<const double> Gossip::read(int from, const Buffer& payload, StopAgreem
                                   : bytes.size() == kAgreementBytes + options_.message * sizeof(double);
   if (!whole) throw ClusterError(fmt::format("node {} sent a malformed message: it has {} bytes", from, bytes.size()));
   std::memcpy(&theirs, bytes.data(), kAgreementBytes);
-  scratch_.resize(options_.message);
-  std::span<const std::byte> rest = bytes.subspan(kAgreementBytes);
+  const std::span<const std::byte> rest = bytes.subspan(kAgreementBytes);
   if (!compressed()) {
+    scratch_.resize(options_.message);
     if (!rest.empty()) std::memcpy(scratch_.data(), rest.data(), rest.size());
     return scratch_;
   }
-  std::vector<double>& copy = public_[from];
-  for (std::size_t begin = 0; begin < options_.message; begin += options_.copy) {
-    double unit = 0;
-    if (rest.size() < sizeof(double)) throw ClusterError(fmt::format("node {} sent a message cut short", from));
-    std::memcpy(&unit, rest.data(), sizeof(double));
-    const std::span<double> values = std::span(scratch_).subspan(begin, options_.copy);
-    rest = rest.subspan(sizeof(double));
-    rest = rest.subspan(codec_.decode(rest, values));
-    for (double& value : values) value *= unit;
-  }
-  if (!rest.empty()) throw ClusterError(fmt::format("node {} sent {} bytes too many", from, rest.size()));
-  for (std::size_t j = 0; j < copy.size(); ++j) copy[j] += scratch_[j];
-  return copy;
+  PublicCopy& copy = public_.at(from);
+  if (copy.follow(rest, codec_) != rest.size())
+    throw ClusterError(fmt::format("node {} sent more bytes than its numbers take", from));
+  return copy.values();
 }
 
 void Gossip::observe(std::span<const double> mine, std::span<const double> theirs, double weight) {

@@ -26,6 +26,7 @@
 #include "cluster/endpoint.h"
 #include "muster/error.h"
 #include "train/codec.h"
+#include "train/public_copy.h"
 #include "train/topology.h"
 
 namespace muster {
@@ -34,7 +35,17 @@ inline constexpr Tag kGossipTag = 0x6701;      // a round's message
 inline constexpr Tag kGossipLossTag = 0x6702;  // a neighbour is lost: leave for the meeting of the survivors
 
 struct StopAgreement {
-  enum Maximum { kGradient, kDisagreement, kMinusValue, kMoved, kCancelled, kOutOfTime, kNotFinite, kMaxima };
+  enum Maximum {
+    kGradient,
+    kDisagreement,
+    kMinusValue,
+    kMoved,
+    kCancelled,
+    kOutOfTime,
+    kOutOfRounds,
+    kNotFinite,
+    kMaxima
+  };
   enum Mean { kValue, kEnergy, kMeans };
   std::array<double, kMaxima> maxima{};
   std::array<double, kMeans> means{};
@@ -50,6 +61,10 @@ struct GossipOptions {
   double consensus_step = 1;  // γ
   double chebyshev = 0;       // λ; 0: not accelerated
 };
+
+// γ to begin with: rounding to few digits contracts enough for 1; the k largest of n contract by k/n only, and its
+// square is what held.
+double first_consensus_step(const MessageCompression& compression, std::size_t dimension);
 
 // Tells `peers` that a peer was lost: they leave for the meeting of the survivors.
 void tell_loss(Endpoint& endpoint, std::span<const int> peers, const PeerLost& lost);
@@ -87,7 +102,7 @@ class Gossip {
   std::int64_t exchanges_ = 0;
   int chebyshev_exchanges_ = 1;
   double disagreement_ = 0, energy_ = 0;
-  std::map<int, std::vector<double>> public_;  // x̂, by node, the own one too
+  std::map<int, PublicCopy> public_;  // by node, the own one too
   std::vector<double> scratch_, before_, last_;
   std::map<int, double> waited_seconds_;
 };
