@@ -102,6 +102,7 @@ struct BatchRun {
   std::vector<std::size_t> rows_of;  // by worker
   int servers = 1;
   bool sparse = false;
+  Synchronisation::Kind sync = Synchronisation::Kind::async;
 };
 
 inline ParameterServerResult train_batches(const BatchProblem& problem, const BatchRun& run,
@@ -109,7 +110,7 @@ inline ParameterServerResult train_batches(const BatchProblem& problem, const Ba
   const std::size_t workers = run.rows_of.size();
   options.session.penalty = problem.penalty;
   options.session.l1 = problem.l1;
-  options.session.sync.kind = Synchronisation::Kind::async;
+  options.session.sync.kind = run.sync;
   options.server.servers = run.servers;
   ParameterServerResult result;
   run_simulated(static_cast<int>(workers) + run.servers, run.cluster, {}, [&](Endpoint& endpoint) {

@@ -155,6 +155,43 @@ TEST(Sgd, OwnStepsNeedNoTuning) {
   }
 }
 
+// Bulk synchronous: the pushes of a clock were all computed at one model. Each with the step for a staleness of 0 would
+// add up to m/2 of a stable step, and diverge from m = 4 on where batches are large.
+TEST(Sgd, TheStepsOfOneClockAddUpToAStableOne) {
+  for (const std::size_t workers : {2, 8, 16}) {
+    const BatchProblem problem = batch_problem({.rows = 50 * workers, .cols = 8}, 0.01);
+    const double start = objective_at(problem, std::vector<double>(9)),
+                 best = objective_at(problem, minimiser(problem));
+    const BatchRun run{.rows_of = std::vector<std::size_t>(workers, 50), .sync = Synchronisation::Kind::bsp};
+    for (const bool damping : {false, true}) {
+      ParameterServerOptions options = sgd_options(1000, 300);
+      options.server.staleness_damping = damping;
+      const auto result = train_batches(problem, run, options);
+      EXPECT_LT(objective_at(problem, result.session.w) - best, 1e-3 * (start - best)) << workers << damping;
+    }
+  }
+}
+
+// What compression keeps back of a key waits for the key's next push.
+TEST(Sgd, CompressedPushesOfTouchedKeysArriveWhereWholeOnesDo) {
+  const BatchProblem problem = batch_problem({.rows = 400, .cols = 12, .density = 0.2}, 0.1);
+  const std::vector<double> best = minimiser(problem);
+  const BatchRun run{.rows_of = {200, 200}, .servers = 2, .sparse = true};
+  const auto away = [&](MessageCompression compression) {
+    ParameterServerOptions options = sgd_options(4, 150);
+    options.server.decay = true;
+    options.step = 0.1;
+    options.session.compression = compression;
+    return distance(train_batches(problem, run, options).session.w, best);
+  };
+  using Kind = MessageCompression::Kind;
+  const double scale = distance(best, std::vector<double>(best.size())), whole = away({});
+  EXPECT_LT(whole, 0.03 * scale);
+  for (const MessageCompression& compression : {MessageCompression{Kind::float32}, MessageCompression{Kind::float16},
+                                                MessageCompression{Kind::int8}, MessageCompression{Kind::top_k, 2}})
+    EXPECT_LT(away(compression), 2 * whole + 0.01 * scale) << static_cast<int>(compression.kind);
+}
+
 // One worker of four thirty times slower: its gradients come a hundred updates late. All hold the same rows, so that it
 // has nothing to say that the others do not: what it pushes throws the model back to where it was.
 TEST(Sgd, DampingHelpsAgainstOneSlowWorker) {
