@@ -70,11 +70,31 @@ def test_the_plain_rule_under_bsp_is_gradient_descent_bit_for_bit(tmp_path, tabl
 
 
 @needs_mpi
-def test_under_mpirun_the_last_ranks_serve(tmp_path, table):
+@pytest.mark.parametrize("ranks, servers", [(4, 1), (5, 2)])
+def test_under_mpirun_the_last_ranks_serve(tmp_path, table, ranks, servers):
     _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
-    _, report = trained(tmp_path, table, *LOGISTIC, *SERVER, "--servers", 2, "--tolerance", "1e-9", ranks=5)
-    assert [w["role"] for w in report["workers"]] == ["worker"] * 3 + ["server"] * 2
+    _, report = trained(tmp_path, table, *LOGISTIC, *SERVER, "--servers", servers, "--tolerance", "1e-9", ranks=ranks)
+    assert [w["role"] for w in report["workers"]] == ["worker"] * (ranks - servers) + ["server"] * servers
+    assert report["stop_reason"] == "converged" and report["solver"] == "dave"
     assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+
+
+@pytest.mark.parametrize("solver, ranks", [("dave", None), ("sgd", None), ("ftrl", None),
+                                           pytest.param("dave", 4, marks=needs_mpi)])
+def test_goes_on_from_a_checkpoint(tmp_path, table, solver, ranks):
+    common = [table, *LOGISTIC, *SERVER, "--solver", solver, *([] if ranks else ["-n", 3])]
+    saved = [*common, "--checkpoint", tmp_path / "c"]
+    _, early = trained(tmp_path, *saved, "--tolerance", "1e-9", "--max-rounds", 12, "--checkpoint-every", "1e-6",
+                       name="early", ranks=ranks, code=3)
+    _, fresh = trained(tmp_path, *common, "--max-rounds", 1, name="fresh", code=3)
+    _, resumed = trained(tmp_path, *saved, "--resume", "--max-rounds", 1, ranks=ranks, code=None)
+    # From where the first run had come to, not from where it began.
+    assert objective(resumed) < 0.5 * (objective(early) + objective(fresh))
+    if solver == "dave":
+        _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
+        _, report = trained(tmp_path, *saved, "--resume", "--tolerance", "1e-9", ranks=ranks)
+        assert report["stop_reason"] == "converged"
+        assert objective(report) == pytest.approx(objective(best), rel=1e-8)
 
 
 @pytest.mark.parametrize("compression", ["float32", "float16", "int8", "topk:2"])
