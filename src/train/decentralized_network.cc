@@ -174,12 +174,29 @@ DecentralizedResult NetworkSession::run() {
   while (true) {
     try {
       set_up();
-      return finish(train_and_meet());
+      Meeting meeting = train_and_meet();
+      leave_network();
+      const std::vector<double> counts = count();
+      if (options_.session.losses_end_run || !shrink(nullptr)) return finish(std::move(meeting), counts);
     } catch (const PeerLost& lost) {
       if (options_.session.losses_end_run) throw;
-      survive(lost);
+      leave_network();
+      tell_loss(endpoint(), neighbours(given_.rank()), lost);
+      shrink(&lost);
     }
   }
+}
+
+void NetworkSession::leave_network() {
+  if (stage_) w_ = stage_->w();
+  stage_.reset();  // which adds what was waited for
+  if (node_) {
+    compute_seconds_ += node_->compute_seconds();
+    gradients_ += node_->gradients();
+  }
+  if (all_) compute_seconds_ += all_->compute_seconds();
+  node_.reset();
+  all_.reset();
 }
 
 std::vector<int> NetworkSession::neighbours(int node) const {
@@ -192,26 +209,29 @@ std::vector<int> NetworkSession::neighbours(int node) const {
   return {all.begin(), all.end()};
 }
 
-void NetworkSession::survive(const PeerLost& lost) {
-  if (stage_) w_ = stage_->w();
-  stage_.reset();
-  if (node_) {
-    compute_seconds_ += node_->compute_seconds();
-    gradients_ += node_->gradients();
-  }
-  node_.reset();
-  all_.reset();
-  tell_loss(endpoint(), neighbours(given_.rank()), lost);
+bool NetworkSession::shrink(const PeerLost* lost) {
   const std::vector<int> before = endpoint().members();
-  survivors_.push_back(endpoint().shrink(Deadline::never()));
+  std::unique_ptr<Endpoint> survivors = endpoint().shrink(Deadline::never());
+  if (lost == nullptr && survivors->members() == before) return false;
+  survivors_.push_back(std::move(survivors));
   const std::vector<int>& living = endpoint().members();
-  for (const int member : before)
-    if (!std::binary_search(living.begin(), living.end(), member)) bury(member, lost);
+  for (const int member : before) {
+    if (std::binary_search(living.begin(), living.end(), member)) continue;
+    const bool seen = lost != nullptr && lost->rank() == member;
+    bury(member, seen ? lost->what() : fmt::format("rank {} was lost", member));
+  }
   choose_part();
+  // A directed graph's rows do not sum to 1 without a node's: push-sum, as it is, is exact there.
+  if (options_.solver == NetworkSolver::gradient_tracking && !topology_.doubly_stochastic()) {
+    options_.solver = NetworkSolver::push_sum;
+    options_.network.local_steps = 1;
+    options_.session.compression = {};
+  }
+  return true;
 }
 
 // The lowest living neighbour takes the rows over; where none lives, the lowest living rank.
-void NetworkSession::bury(int dead, const PeerLost& lost) {
+void NetworkSession::bury(int dead, const std::string& sentence) {
   const std::vector<int>& living = endpoint().members();
   int heir = living.front();
   for (const int neighbour : neighbours(dead)) {
@@ -220,7 +240,6 @@ void NetworkSession::bury(int dead, const PeerLost& lost) {
     break;
   }
   topology_ = topology_.without(dead);
-  const std::string sentence = lost.rank() == dead ? lost.what() : fmt::format("rank {} was lost", dead);
   lost_.push_back({dead, sentence, options_.session.adopt ? heir : -1});
   if (options_.session.adopt && heir == given_.rank()) options_.session.adopt(dead);
   for (LostRank& earlier : lost_) {  // what the dead had taken over itself
@@ -243,20 +262,25 @@ void NetworkSession::choose_part() {
     }
 }
 
-DecentralizedResult NetworkSession::finish(Meeting meeting) {
-  DecentralizedResult result;
-  SessionResult& session = result.session;
+// By rank: gradients, then seconds waited for it.
+std::vector<double> NetworkSession::count() {
   const std::size_t size = static_cast<std::size_t>(given_.size());
-  std::vector<double> counts(2 * size, 0.0);  // by rank: gradients, seconds waited for it
-  counts[static_cast<std::size_t>(given_.rank())] = static_cast<double>(gradients_ + node_->gradients());
-  session.compute_seconds = compute_seconds_ + node_->compute_seconds() + all_->compute_seconds();
-  stage_.reset();  // which adds what was waited for
+  std::vector<double> counts(2 * size, 0.0);
+  counts[static_cast<std::size_t>(given_.rank())] = static_cast<double>(gradients_);
   for (std::size_t rank = 0; rank < size; ++rank) counts[size + rank] = run_.waited_for_seconds[rank];
   endpoint().allreduce(counts, ReduceOp::sum, Deadline::never());
+  return counts;
+}
+
+DecentralizedResult NetworkSession::finish(Meeting meeting, std::span<const double> counts) {
+  DecentralizedResult result;
+  SessionResult& session = result.session;
+  const std::size_t size = counts.size() / 2;
   for (std::size_t rank = 0; rank < size; ++rank) {
     session.updates.push_back(static_cast<std::int64_t>(counts[rank]));
     session.waited_for_seconds.push_back(counts[size + rank]);
   }
+  session.compute_seconds = compute_seconds_;
   session.w = std::move(meeting.w);
   session.reason = meeting.reason;
   session.detail = std::move(meeting.detail);
@@ -264,7 +288,6 @@ DecentralizedResult NetworkSession::finish(Meeting meeting) {
   session.history = std::move(run_.history);
   session.lost = std::move(lost_);
   result.consensus_distance = std::move(meeting.consensus_distance);
-  all_.reset();
   if (!survivors_.empty()) session.survivors = std::make_unique<LastOfChain>(std::move(survivors_));
   survivors_.clear();
   return result;

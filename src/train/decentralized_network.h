@@ -1,12 +1,15 @@
 // One rank's run of the decentralized network: set-up, stages of training, meetings, and what follows a loss.
 //
 // A loss: the neighbour that misses a node's message tells its own neighbours, who tell theirs, and all survivors meet
-// in Endpoint::shrink(). They drop the node from the topology, whose weights are renormalised, share its rows out where
-// the caller can have them read again, and begin the rule anew from their present copies: what an exact rule keeps
-// beside the copies belongs to the old network.
+// in Endpoint::shrink(). So do those who saw no loss and are done, or a death in the last exchange would leave some
+// with a model and others to train on alone. They drop the node from the topology, whose weights are renormalised,
+// share its rows out where the caller can have them read again, and begin the rule anew from their present copies: what
+// an exact rule keeps beside the copies belongs to the old network.
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "muster/error.h"
@@ -30,11 +33,14 @@ class NetworkSession {
   void check_rule() const;
   void set_up();
   Meeting train_and_meet();
-  void survive(const PeerLost& lost);
-  void bury(int dead, const PeerLost& lost);
+  void leave_network();
+  std::vector<double> count();
+  // Whether members are gone: then a network of the others is to be set up. lost: the loss seen here, or null.
+  bool shrink(const PeerLost* lost);
+  void bury(int dead, const std::string& sentence);
   void choose_part();
   std::vector<int> neighbours(int node) const;
-  DecentralizedResult finish(Meeting meeting);
+  DecentralizedResult finish(Meeting meeting, std::span<const double> counts);
 
   Objective& objective_;
   std::unique_ptr<Objective> nothing_;  // what a rank computes with that does not train

@@ -71,6 +71,21 @@ def test_directed_weighted_files_against_dense_eigenvalues(tmp_path, nodes, seed
     assert report["diameter"] == steps
 
 
+def test_an_eigenvalue_near_minus_one_counts_too(tmp_path):
+    (tmp_path / "g.txt").write_text("0 1 .45\n1 2 .45\n2 3 .45\n3 0 .45\n", encoding="utf-8")
+    report = described(f"file:{tmp_path / 'g.txt'}")  # 0.1 + 0.9 cos(kπ/2): 1, 0.1, −0.8, 0.1
+    assert report["lambda2_modulus"] == pytest.approx(0.8) and report["note"] == ""
+
+
+def test_a_changing_graph_against_the_product_of_its_period():
+    product = np.eye(12)
+    for distance in (1, 2, 4, 8):
+        product = (np.eye(12) + np.roll(np.eye(12), distance, axis=0)) / 2 @ product
+    report = described("one-peer-exponential", "-n", 12)
+    assert report["period"] == 4
+    assert report["lambda2_modulus"] == pytest.approx(second_modulus(product) ** 0.25, rel=1e-6)
+
+
 def test_metropolis_weights_of_an_irregular_file_against_dense_eigenvalues(tmp_path):
     edges = [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 3), (5, 6)]
     (tmp_path / "g.txt").write_text("".join(f"{a} {b}\n" for a, b in edges), encoding="utf-8")

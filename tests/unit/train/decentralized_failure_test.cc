@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -30,12 +31,13 @@ ClusterModel slow_cluster() {
 struct Outcome {
   std::map<int, DecentralizedResult> results;  // of those that returned
   std::set<std::string> errors;
+  double seconds = 0;  // virtual
 };
 
 Outcome train(const Problem5& problem, const Topology& topology, const DecentralizedOptions& options,
               const ClusterModel& model, bool takeover) {
   Outcome outcome;
-  run_simulated(topology.nodes(), model, kEndpoint, [&](Endpoint& endpoint) {
+  const SimReport report = run_simulated(topology.nodes(), model, kEndpoint, [&](Endpoint& endpoint) {
     OwnShard mine = problem.shard(endpoint.rank());
     DecentralizedOptions own = options;
     if (takeover) {
@@ -50,18 +52,26 @@ Outcome train(const Problem5& problem, const Topology& topology, const Decentral
       outcome.errors.insert(error.what());
     }
   });
+  outcome.seconds = report.seconds;
   return outcome;
 }
 
 class Rules : public testing::TestWithParam<NetworkSolver> {};
 INSTANTIATE_TEST_SUITE_P(DecentralizedFailure, Rules,
-                         testing::Values(NetworkSolver::nids, NetworkSolver::gradient_tracking));
+                         testing::Values(NetworkSolver::nids, NetworkSolver::gradient_tracking,
+                                         NetworkSolver::push_sum));
+
+// The graph named, or, for push-sum, a directed one.
+Topology graph_for(NetworkSolver solver, const std::string& name, int nodes) {
+  return graph(solver == NetworkSolver::push_sum ? "exponential" : name, nodes);
+}
 
 TEST_P(Rules, ADeadNodeIsDroppedAndTheOthersEndAtTheirMinimiser) {
   const Problem5 problem = Problem5::squared(8);
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 3, .at = 0.05});
-  const Outcome outcome = train(problem, graph("ring", 8), network_options(problem, GetParam(), 1e-10), model, false);
+  const Outcome outcome =
+      train(problem, graph_for(GetParam(), "ring", 8), network_options(problem, GetParam(), 1e-10), model, false);
   EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
   ASSERT_EQ(outcome.results.size(), 7u);
   for (const auto& [rank, result] : outcome.results) {
@@ -79,15 +89,51 @@ TEST_P(Rules, WithTakeoverTheEndIsTheOptimumOfAllRows) {
   model.deaths.push_back({.node = 3, .at = 0.05});
   model.deaths.push_back({.node = 6, .at = 0.9});
   const Outcome outcome =
-      train(problem, graph("hypercube", 8), network_options(problem, GetParam(), 1e-10), model, true);
+      train(problem, graph_for(GetParam(), "hypercube", 8), network_options(problem, GetParam(), 1e-10), model, true);
   EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
   ASSERT_GE(outcome.results.size(), 6u);
   for (const auto& [rank, result] : outcome.results) {
     EXPECT_EQ(result.session.reason, StopReason::converged);
     EXPECT_LT(distance(result.session.w, problem.minimiser()), 1e-9);
     ASSERT_GE(result.session.lost.size(), 1u);
-    EXPECT_EQ(result.session.lost[0].rows_taken_over_by, 1);  // hypercube: 3 is a neighbour of 1, 2 and 7
+    EXPECT_EQ(result.session.lost[0].rows_taken_over_by, 1);  // hypercube: of 1, 2, 7; exponential: of 1, 2, 4, 5, 7
   }
+}
+
+TEST_P(Rules, ADeathAtAnyMomentDoesNoHarm) {
+  // In set-up, in rounds, and closely spaced where the run ends: in the meeting, the agreement, after them.
+  const Problem5 problem = Problem5::squared(5);
+  const std::vector<double> all = problem.minimiser(), left = problem.minimiser({2});
+  const DecentralizedOptions options = network_options(problem, GetParam(), 1e-6);
+  const double end = train(problem, graph_for(GetParam(), "ring", 5), options, slow_cluster(), false).seconds;
+  std::set<std::size_t> living;
+  for (int k = 0; k < 60; ++k) {
+    ClusterModel model = slow_cluster();
+    model.deaths.push_back({.node = 2, .at = k < 15 ? end * k / 15 : end - 5e-5 * (56 - k)});
+    const Outcome outcome = train(problem, graph_for(GetParam(), "ring", 5), options, model, false);
+    EXPECT_TRUE(outcome.errors.empty()) << model.deaths[0].at << ": " << *outcome.errors.begin();
+    living.insert(outcome.results.size());
+    const bool lost = !outcome.results.at(0).session.lost.empty();
+    for (const auto& [rank, result] : outcome.results) {
+      EXPECT_EQ(result.session.reason, StopReason::converged) << model.deaths[0].at;
+      EXPECT_LT(distance(result.session.w, lost ? left : all), 1e-4) << model.deaths[0].at << ", rank " << rank;
+      EXPECT_EQ(!result.session.lost.empty(), lost) << model.deaths[0].at << ", rank " << rank;
+    }
+  }
+  EXPECT_EQ(living, (std::set<std::size_t>{4, 5}));
+}
+
+TEST(DecentralizedFailure, AChangingGraphGoesOnExactlyWithoutANode) {
+  // Its weights are no longer doubly stochastic then.
+  const Problem5 problem = Problem5::squared(8);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 3, .at = 0.02});
+  const Outcome outcome = train(problem, graph("one-peer-exponential", 8),
+                                network_options(problem, NetworkSolver::gradient_tracking, 1e-10), model, false);
+  ASSERT_EQ(outcome.results.size(), 7u);
+  ASSERT_EQ(outcome.results.at(0).session.lost.size(), 1u);
+  EXPECT_EQ(outcome.results.at(0).session.reason, StopReason::converged) << outcome.results.at(0).session.detail;
+  EXPECT_LT(distance(outcome.results.at(0).session.w, problem.minimiser({3})), 1e-9);
 }
 
 TEST(DecentralizedFailure, ACutNetworkIsReportedWithItsParts) {
@@ -116,18 +162,20 @@ TEST(DecentralizedFailure, TheLargestPartGoesOnIfAllowed) {
   }
 }
 
-TEST(DecentralizedFailure, ALinkCutForAWhileDoesNoHarm) {
+TEST_P(Rules, ALinkThatIsSlowOrCutForAWhileDoesNoHarm) {
   const Problem5 problem = Problem5::squared(6);
-  ClusterModel model = slow_cluster();
-  LinkFault fault;
-  fault.nodes = {1};
-  fault.others = {2};
-  fault.at = 0.02;
-  fault.until = 0.3;
-  fault.cut = true;
-  model.link_faults.push_back(fault);
-  for (const NetworkSolver solver : {NetworkSolver::nids, NetworkSolver::gradient_tracking}) {
-    const Outcome outcome = train(problem, graph("ring", 6), network_options(problem, solver), model, false);
+  for (const bool cut : {true, false}) {
+    LinkFault fault;
+    fault.nodes = {1};
+    fault.others = {2};
+    fault.at = 0.02;
+    fault.until = 0.3;
+    fault.cut = cut;
+    if (!cut) fault.delay_seconds = 0.02, fault.loss = 0.1, fault.retransmit_seconds = 0.01;
+    ClusterModel model = slow_cluster();
+    model.link_faults.push_back(fault);
+    const Outcome outcome =
+        train(problem, graph_for(GetParam(), "ring", 6), network_options(problem, GetParam()), model, false);
     ASSERT_EQ(outcome.results.size(), 6u);
     EXPECT_LT(distance(outcome.results.at(0).session.w, problem.minimiser()), 1e-10);
     EXPECT_TRUE(outcome.results.at(0).session.lost.empty());
@@ -136,7 +184,7 @@ TEST(DecentralizedFailure, ALinkCutForAWhileDoesNoHarm) {
 
 // Node 0 throws in its twentieth round, live.
 void lose_a_thread(const Problem5& problem, NetworkSolver solver, bool takeover) {
-  const Topology topology = graph("hypercube", 8);
+  const Topology topology = graph_for(solver, "hypercube", 8);
   const std::vector<double> best = takeover ? problem.minimiser() : problem.minimiser({0});
   std::atomic<int> ended = 0;
   run_threads(8, {.tolerate_losses = true}, [&](Endpoint& endpoint) {

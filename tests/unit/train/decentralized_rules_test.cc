@@ -157,6 +157,7 @@ TEST(DecentralizedRules, DgdByHand) {
   EXPECT_EQ(nodes.w(), (Vector{1, -4}));
   nodes.round(w);
   EXPECT_EQ(nodes.w(), (Vector{-1, -1.5}));
+  EXPECT_EQ(nodes.direction(), (Vector{4, -5}));  // what moved w, by α
 }
 
 TEST(DecentralizedRules, DgdOnTheCompleteGraphIsNotGradientDescent) {

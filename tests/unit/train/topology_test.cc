@@ -4,6 +4,10 @@
 
 #include <cmath>
 #include <numbers>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "muster/error.h"
@@ -97,6 +101,40 @@ TEST(Topology, ADeadNodeLeavesTheLivingDoublyStochasticAndACutIsFound) {
   const std::vector<std::vector<int>> parts{{3, 4, 5}, {0, 1}};
   EXPECT_EQ(line.components(), parts);
   EXPECT_THROW(check_connected(line), InputError);
+}
+
+TEST(Topology, ADeadNodeLeavesADirectedGraphsColumnsSummingToOne) {
+  const Topology exponential = make("exponential", 8).without(3);
+  EXPECT_TRUE(exponential.column_stochastic() && !exponential.row_stochastic());
+  EXPECT_NEAR(exponential.row(2).self, 1.0 / 3, 1e-15);  // one of its three neighbours is gone
+  EXPECT_EQ(exponential.row(3).self, 1);
+  const std::vector<std::vector<int>> parts{{0, 1, 2, 4, 5, 6, 7}};
+  EXPECT_EQ(exponential.components(), parts);
+}
+
+TEST(Topology, RandomRegularGraphsAreSimpleRegularConnectedAndOfTheirSeed) {
+  for (const auto& [degree, nodes] : std::vector<std::pair<int, int>>{{2, 9}, {3, 10}, {4, 30}, {7, 10}, {9, 10}}) {
+    const std::string spec = "random-regular:" + std::to_string(degree);
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      const Topology topology = make_topology(spec, nodes, MixingWeights::automatic, seed);
+      for (int k = 0; k < nodes; ++k) {
+        std::set<int> neighbours;
+        for (const WeightedNeighbour& n : topology.row(k).in) neighbours.insert(n.node);
+        EXPECT_EQ(static_cast<int>(neighbours.size()), degree) << spec;
+        EXPECT_EQ(topology.row(k).in.size(), neighbours.size()) << spec;
+        EXPECT_FALSE(neighbours.contains(k)) << spec;
+      }
+      EXPECT_EQ(topology.components().size(), 1U) << spec;
+    }
+  }
+  const auto first_row = [](std::uint64_t seed) {
+    const Topology topology = make_topology("random-regular:4", 60, MixingWeights::automatic, seed);
+    std::vector<int> nodes;
+    for (const WeightedNeighbour& n : topology.row(0).in) nodes.push_back(n.node);
+    return nodes;
+  };
+  EXPECT_EQ(first_row(1), first_row(1));
+  EXPECT_NE(first_row(1), first_row(2));
 }
 
 TEST(Topology, DiametersByHand) {
