@@ -153,6 +153,28 @@ TEST(Dave, StepsComeRightWhateverTheBound) {
   EXPECT_LT(rounds[2], 3 * rounds[0]);
 }
 
+// One worker a hundred times slower than the rest: the others wait for nobody, and the minimiser is that of all rows.
+// It takes that worker fewer gradients than descent, whose every step waits for it, takes steps.
+TEST(Dave, AWorkerAHundredTimesSlowerNeitherStopsNorSpoilsIt) {
+  std::vector<LogisticRows> shards;
+  for (int k = 0; k < 4; ++k) shards.push_back(LogisticRows::of_worker(k, 50 + 30 * k, kColumns));
+  double rows = 0;
+  for (const LogisticRows& shard : shards) rows += static_cast<double>(shard.y.size());
+  const Minimum best = minimum_of(shards, Vector(4, 1 / rows), Vector(kColumns, 1e-3));
+  ParameterServerOptions options = options_of(kColumns, 1e-3, ServerSolver::dave);
+  options.session.estimate.met = [](double, double square) { return square < 1e-16; };
+  const auto make = [&](int rank) {
+    return std::make_unique<LogisticShard>(shards[static_cast<std::size_t>(rank)], kColumns);
+  };
+  const Outcome uneven = train(make, options, cluster_of({1, 100, 100, 100}, 1), Vector(kColumns, 0.0));
+  EXPECT_EQ(uneven.result.session.reason, StopReason::converged);
+  for (std::size_t j = 0; j < kColumns; ++j) EXPECT_NEAR(uneven.result.session.w[j], best.w[j], 1e-6);
+  const std::vector<std::int64_t>& updates = uneven.result.session.updates;
+  for (const std::size_t k : {1, 2, 3}) EXPECT_GT(updates[k], 90 * updates[0]);
+  const Outcome even = train(make, options, cluster_of({1, 1, 1, 1}, 1), Vector(kColumns, 0.0));
+  EXPECT_LT(uneven.report.seconds, even.report.seconds);
+}
+
 // The estimate is met long before the exact judgement: training goes on, ever more strictly, until that is met.
 TEST(Dave, GoesOnWhereTheExactJudgementSaysNo) {
   ParameterServerOptions options = options_of(kColumns, 1e-2, ServerSolver::dave, 1);
