@@ -79,8 +79,8 @@ void check_network(const TrainOptions& options) {
   const RunOptions& run = options.run;
   require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::bsp,
           "--mode decentralized goes in rounds of neighbours: drop --sync, or choose --mode parameter-server");
-  const bool nids = run.solver == SolverChoice::nids || run.solver == SolverChoice::automatic;
-  require(options.problem.l1 == 0 || nids, "--l1 in a decentralized network needs --solver nids");
+  require(options.problem.l1 == 0 || run.solver != SolverChoice::dgd,
+          "--l1 needs a solver that is exact, which dgd is not: drop --solver");
   require(run.network.node < 0 || run.workers == 0 || run.network.node < run.workers,
           "--node names a node, counted from 0, below the number of workers");
 }

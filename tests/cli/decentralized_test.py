@@ -50,6 +50,18 @@ def test_the_default_rule_of_each_graph_ends_where_mapreduce_ends(tmp_path, tabl
     assert len(report["network"]["consensus_distance"]) == workers
 
 
+@pytest.mark.parametrize("topology, solver", [("ring", "nids"), ("ring", "gradient-tracking"),
+                                              ("one-peer-exponential", "gradient-tracking"), ("exponential", "push-sum")])
+def test_with_l1_the_same_coefficients_are_zero_as_under_mapreduce(tmp_path, table, topology, solver):
+    lasso = [table, "--target", "y", "--drop", "c", "--l1", "0.7", "--standardize"]
+    best, report = trained(tmp_path, *lasso, "--tolerance", "1e-10", name="best")
+    sparse, network = trained(tmp_path, *lasso, *NETWORK, "--topology", topology, "--solver", solver, "-n", 8,
+                              "--transport", "sim", "--tolerance", "1e-9")
+    assert objective(network) == pytest.approx(objective(report), rel=1e-8)
+    zeros = [name for name, value in best.values.items() if value == 0]
+    assert zeros and zeros == [name for name, value in sparse.values.items() if value == 0]
+
+
 @needs_real_sets
 @pytest.mark.parametrize("name", ["a9a", "spambase", "diamonds"])
 def test_nodes_that_see_one_class_end_at_mapreduce_s_objective(tmp_path, name):
@@ -143,6 +155,7 @@ def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):
     ([*NETWORK, "--compress", "int8", "--chebyshev"], ["--compress", "--chebyshev"]),
     ([*NETWORK, "--solver", "dgd", "--local-steps", "2"], ["--local-steps", "--solver nids"]),
     ([*NETWORK, "--l1", "0.1", "--local-steps", "2"], ["--local-steps", "--l1"]),
+    ([*NETWORK, "--l1", "0.1", "--solver", "dgd"], ["--l1", "--solver"]),
     ([*NETWORK, "--topology", "wheel", "-n", "4"], ["wheel"]),
     ([*NETWORK, "--topology", "hypercube", "-n", "6"], ["hypercube", "6"]),
     ([*NETWORK, "--sync", "ssp:2"], ["--sync", "parameter-server"]),

@@ -133,6 +133,27 @@ TEST(DecentralizedRules, NidsIsItsTextbookRecursion) {
   }
 }
 
+TEST(DecentralizedRules, NidsWithL1IsItsTextbookRecursion) {
+  // z ← z − w + W̃(2w − w_before − α(g − g_before)), w ← soft threshold of z at αq.
+  const Matrix w = matrix(five("star"));
+  const double step = 0.3, q = 0.4;
+  Nodes nodes(kFive, NetworkSolver::nids, step, 1, Vector{q});
+  const auto soft = [&](double z) { return std::copysign(std::max(std::abs(z) - step * q, 0.0), z); };
+  Vector before(5, 0.0), now(5), z(5);
+  for (std::size_t k = 0; k < 5; ++k) now[k] = soft(z[k] = -step * kFive.gradient(k, 0));
+  nodes.round(w);
+  for (int t = 0; t < 30; ++t) {
+    expect_near(nodes.w(), now, 1e-13, "w");
+    const Vector g = kFive.gradients(now), g_before = kFive.gradients(before);
+    Vector inner(5);
+    for (std::size_t k = 0; k < 5; ++k) inner[k] = 2 * now[k] - before[k] - step * (g[k] - g_before[k]);
+    const Vector mixed = times(w, inner);
+    before = now;
+    for (std::size_t k = 0; k < 5; ++k) now[k] = soft(z[k] += 0.5 * (inner[k] + mixed[k]) - now[k]);
+    nodes.round(w);
+  }
+}
+
 TEST(DecentralizedRules, NidsWithLocalStepsByHand) {
   // Two steps of α = 1/4 from 0 for φ = ½(w − 2)² and (w + 4)²: 0.5, then 0.875; −2, then −3. The second round begins
   // as the first, without averaging yet, at (0.875, −3): 1.15625, 1.3671875; −3.5, −3.75. Half of v − Wv is ±1.2792…,
@@ -225,6 +246,8 @@ TEST(DecentralizedRules, TrackingAndPushSumAreTheirTextbookRecursions) {
     Nodes nodes(kFive, push ? NetworkSolver::push_sum : NetworkSolver::gradient_tracking, 0.1);
     Vector u(5, 0.0), v(5, 1.0), x(5, 0.0), g = kFive.gradients(x), y = g;
     for (int t = 0; t < 30; ++t) {
+      Vector direction(5);
+      for (std::size_t k = 0; k < 5; ++k) direction[k] = y[k] / v[k];
       for (std::size_t k = 0; k < 5; ++k) u[k] -= 0.1 * y[k];
       u = times(w, u), v = times(w, v), y = times(w, y);
       for (std::size_t k = 0; k < 5; ++k) x[k] = u[k] / v[k];
@@ -233,6 +256,7 @@ TEST(DecentralizedRules, TrackingAndPushSumAreTheirTextbookRecursions) {
       for (std::size_t k = 0; k < 5; ++k) y[k] += g[k] - g_before[k];
       nodes.round(w);
       expect_near(nodes.w(), x, 1e-12, push ? "push-sum" : "tracking");
+      expect_near(nodes.direction(), direction, 1e-12, push ? "push-sum's direction" : "tracking's direction");
     }
     EXPECT_EQ(std::abs(v[1] - 1) > 0.05, push);
   }
