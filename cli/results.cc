@@ -111,9 +111,13 @@ std::string certificate_in_words(const TrainResult& result) {
   return text + '\n';
 }
 
-// What workers at their own pace did, and who was lost.
+// Who held what, what workers at their own pace did, and who was lost.
 std::string pace_in_words(const Report& report) {
   std::string text;
+  if (!report.split.empty() && report.split != "rows") {
+    const std::string why = report.split_reason.empty() ? "" : " (" + report.split_reason + ")";
+    text += fmt::format("split: {}{}\n", report.split, why);
+  }
   if (report.staleness) {
     text += fmt::format("staleness: {:.3g} updates on average, {} at most, of {}\n", report.staleness->mean,
                         grouped(report.staleness->largest), grouped(report.staleness->updates));

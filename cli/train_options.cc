@@ -66,6 +66,21 @@ std::int64_t parse_count(const std::string& option, const std::string& given, co
   return count;
 }
 
+SplitOptions parse_split(const std::string& given) {
+  using Kind = SplitOptions::Kind;
+  if (given == "auto") return {};
+  if (given == "rows") return {Kind::rows, 1, 1};
+  if (given == "features") return {Kind::features, 1, 1};
+  SplitOptions grid{Kind::grid, 0, 0};
+  const char* end = given.data() + given.size();
+  const auto [times, bad_rows] = std::from_chars(given.data(), end, grid.rows);
+  if (bad_rows == std::errc() && times != end && *times == 'x') {
+    const auto [rest, bad_columns] = std::from_chars(times + 1, end, grid.columns);
+    if (bad_columns == std::errc() && rest == end && grid.rows >= 1 && grid.columns >= 1) return grid;
+  }
+  throw InputError(fmt::format("--split is one of auto, rows, features, or ROWSxCOLUMNS as in 2x3, not '{}'", given));
+}
+
 Synchronisation parse_sync(const std::string& given) {
   using Kind = Synchronisation::Kind;
   if (given == "bsp") return {Kind::bsp, 0};
@@ -146,6 +161,12 @@ void add_run_options(OptionSet& set, RunOptions& run) {
             "who waits for whom; bsp: all for all, every round; ssp:S: a worker that is S clocks ahead of the slowest; "
             "async: nobody [bsp; parameter-server: async]",
             [&run](const std::string& given) { run.sync = parse_sync(given); });
+  set.value(
+      "--split", "auto|rows|features|RxC",
+      "mapreduce: who holds what; rows: each worker its rows; features: each worker its columns, for models of many "
+      "more columns than one should hold; RxC: a grid of R row blocks by C column blocks, R*C workers [auto: by the "
+      "shape of the data]",
+      [&run](const std::string& given) { run.split = parse_split(given); });
   set.choice<ReducePattern>(
       "--reduce",
       {{"auto", ReducePattern::automatic},

@@ -30,7 +30,7 @@ struct Progress {
 using ProgressObserver = std::function<void(const Progress&)>;
 
 struct TrainResult {
-  Model model;
+  Model model;  // where columns were split: whole on the first rank, elsewhere without coefficients
   Report report;
   bool speaks = true;      // false on every rank but the first: only that one should print and write files
   std::string trace = {};  // where asked for: of all ranks, in Chrome's trace format; on the first rank only

@@ -82,6 +82,33 @@ class Objective {
   }
 };
 
+// What an objective can offer besides, whose rows see w through margins alone: f_k(w) = Σ_i s_i φ_i(m_i), m = Aw linear
+// in w. Then w can be cut by coordinates: each worker of a row block holds some of A's columns, its parts of the
+// margins are added over the workers that hold the others, and from whole margins each gets its own part of the
+// gradient.
+class MarginFunction {
+ public:
+  virtual ~MarginFunction() = default;
+
+  virtual std::size_t margin_count() const = 0;  // length of m: the same on all workers of a row block
+
+  // Writes Av for the coordinates held here, their part of the margins of v.
+  virtual Work margins(std::span<const double> v, std::span<double> margins) = 0;
+
+  // From whole margins: as value_and_gradient(), the gradient by the coordinates held here.
+  virtual Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
+                                     std::span<double> tallies) = 0;
+
+  // From the whole margins of v: as curvature_product().
+  virtual Work curvature_product_at(std::span<const double> margins, std::span<double> product) = 0;
+
+  // From the whole margins of w and those of v: as hessian_product(), where the objective has_hessian().
+  virtual Work hessian_product_at(std::span<const double> /*margins*/, std::span<const double> /*of_v*/,
+                                  std::span<double> /*product*/) {
+    return {};
+  }
+};
+
 // An objective whose rows can be taken a few at a time and touch few of the parameters: what stochastic solvers need.
 class RowObjective : public Objective {
  public:

@@ -49,6 +49,14 @@ struct Synchronisation {
 // transport's own. automatic: engine, or tree where the run is reproducible or the transport has none.
 enum class ReducePattern { automatic, star, tree, ring, engine };
 
+// Who holds what of the matrix under MapReduce. rows: each worker its rows; features: each worker its columns, of all
+// rows; grid: row blocks by column blocks. automatic: by the shape of the data.
+struct SplitOptions {
+  enum class Kind { automatic, rows, features, grid };
+  Kind kind = Kind::automatic;
+  int rows = 1, columns = 1;  // of a grid
+};
+
 // How the numbers of a message are written. Lossy ones keep what was lost and add it to what is sent next (error
 // feedback). top_k: the `kept` largest of a message by magnitude, with their places.
 struct MessageCompression {
@@ -114,6 +122,7 @@ struct RunOptions {
   std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
   Synchronisation sync;
+  SplitOptions split;
   ReducePattern reduce = ReducePattern::automatic;
   MessageCompression compression;
   ServerOptions server;

@@ -34,6 +34,7 @@ struct WorkerReport {
   std::string host;
   std::string role = "worker";  // or "server", "lost"
   std::int64_t rows = 0;
+  std::int64_t columns = 0;  // held by this rank, of those rows
   double compute_seconds = 0;
   double wait_seconds = 0;
   double communicate_seconds = 0;
@@ -95,6 +96,8 @@ struct Report {
   double train_seconds = 0;
   std::string synchronisation;  // "bsp", "ssp:4", "async"
   std::string compression;      // "none", "int8", …
+  std::string split;            // "rows", "features", "2x3"; empty unless MapReduce
+  std::string split_reason;     // why automatic chose it; empty when asked for
   std::string reduce;           // MapReduce: "tree", "ring", …; empty elsewhere
   std::vector<WorkerReport> workers;
   std::optional<StalenessReport> staleness;

@@ -60,6 +60,10 @@ void check_mapreduce(const TrainOptions& options) {
           "--compress goes with --mode parameter-server or --mode decentralized");
   require(options.problem.l1 == 0 || run.solver == SolverChoice::nesterov || run.solver == SolverChoice::automatic,
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
+  const bool cut = run.split.kind == SplitOptions::Kind::features ||
+                   (run.split.kind == SplitOptions::Kind::grid && run.split.columns > 1);
+  require(!cut || run.solver != SolverChoice::exact,
+          "--solver exact needs pairs of columns, which --split keeps apart: use --solver lbfgs, or --split rows");
   require(run.reduce != ReducePattern::engine || !run.reproducible,
           "--reduce engine adds in the transport's own order, which --reproducible forbids: drop one of them");
 }
@@ -89,6 +93,8 @@ void check_foreign_options(const TrainOptions& options) {
   const ServerOptions servers;
   const NetworkOptions network;
   const RunOptions& run = options.run;
+  require(run.mode == Mode::mapreduce || run.split.kind == SplitOptions::Kind::automatic,
+          "--split goes with --mode mapreduce");
   require(run.mode == Mode::mapreduce || run.reduce == ReducePattern::automatic, "--reduce goes with --mode mapreduce");
   if (run.mode != Mode::parameter_server) {
     require(run.server.servers == servers.servers && run.server.replicas == servers.replicas,

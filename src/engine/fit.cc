@@ -18,34 +18,67 @@
 namespace muster {
 namespace {
 
-void note_columns(const FitContext& context, Trained& trained) {
+// So many columns are named; more are counted.
+constexpr std::size_t kMostNamed = 10;
+
+void note_constant_columns(FitContext& context, Trained& trained) {
+  // By column block: how many, and the first of them, from 1.
+  const std::size_t blocks = context.columns_are_cut() ? context.grid().over_columns->members().size() : 1;
+  const std::size_t block =
+      context.columns_are_cut() ? static_cast<std::size_t>(context.grid().over_columns->rank()) : 0;
+  std::vector<double> found(blocks * (1 + kMostNamed), 0.0);
+  double* mine = found.data() + block * (1 + kMostNamed);
+  for (std::size_t j = 0; j < context.columns(); ++j) {
+    if (context.agreed.scaling.scale[j] != 0) continue;
+    if (mine[0] < kMostNamed)
+      mine[static_cast<std::size_t>(mine[0]) + 1] = static_cast<double>(context.first_column() + j + 1);
+    ++mine[0];
+  }
+  context.sum_over_columns(found);
+  std::size_t count = 0;
+  std::vector<std::string> named;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (i % (1 + kMostNamed) == 0) {
+      count += static_cast<std::size_t>(found[i]);
+    } else if (found[i] > 0 && named.size() < kMostNamed) {
+      named.push_back(fmt::format("'{}'", context.name_of(static_cast<std::size_t>(found[i]) - 1)));
+    }
+  }
+  const std::string_view what = context.problem().intercept ? "constant" : "0 in every row";
+  if (count == 1) {
+    trained.notes.push_back(fmt::format("column {} is {}: its coefficient is 0", named[0], what));
+  } else if (count > 1) {
+    const std::string more = count > named.size() ? fmt::format(" and {} more", count - named.size()) : "";
+    trained.notes.push_back(
+        fmt::format("columns {}{} are {}: their coefficients are 0", fmt::join(named, ", "), more, what));
+  }
+}
+
+void note_columns(FitContext& context, Trained& trained) {
   if (context.problem().l1 > 0) {
     const auto zeros = std::count(trained.model.w.begin(), trained.model.w.end(), 0.0);
-    trained.notes.push_back(fmt::format("{} of {} coefficients are not zero",
-                                        static_cast<std::ptrdiff_t>(trained.model.w.size()) - zeros,
-                                        trained.model.w.size()));
+    double counts[] = {static_cast<double>(static_cast<std::ptrdiff_t>(trained.model.w.size()) - zeros),
+                       static_cast<double>(trained.model.w.size())};
+    context.sum_over_columns(counts);
+    trained.notes.push_back(fmt::format("{} of {} coefficients are not zero", counts[0], counts[1]));
   }
-  std::vector<std::string> constant;
-  for (std::size_t j = 0; j < context.columns(); ++j)
-    if (context.agreed.scaling.scale[j] == 0) constant.push_back(fmt::format("'{}'", context.name_of(j)));
-  const std::string_view what = context.problem().intercept ? "constant" : "0 in every row";
-  if (constant.size() == 1) {
-    trained.notes.push_back(fmt::format("column {} is {}: its coefficient is 0", constant[0], what));
-  } else if (!constant.empty()) {
-    trained.notes.push_back(
-        fmt::format("columns {} are {}: their coefficients are 0", fmt::join(constant, ", "), what));
-  }
+  note_constant_columns(context, trained);
   const auto rows = static_cast<std::size_t>(context.agreed.rows);
-  if (context.problem().l2 == 0 && context.columns() + (context.problem().intercept ? 1 : 0) > rows)
+  if (context.problem().l2 == 0 && context.all_columns() + (context.problem().intercept ? 1 : 0) > rows)
     trained.notes.push_back(fmt::format(
         "{} columns and {} row{}: many models fit equally well, and this is the one of least norm in scaled columns",
-        context.columns(), rows, rows == 1 ? "" : "s"));
+        context.all_columns(), rows, rows == 1 ? "" : "s"));
 }
 
 Report account_for(FitContext& context, Trained trained, std::string solver_reason, Certificate certificate) {
-  const RunAccount account{context.request.options.run, context.whole,           context.endpoint(), context.topology,
-                           context.rows.rows(),         context.compute_seconds, context.start};
+  const RunAccount account{context.request.options.run, context.whole,     context.endpoint(),      context.topology,
+                           context.rows.rows(),         context.columns(), context.compute_seconds, context.start};
   Report report = make_report(account, std::move(trained), std::move(solver_reason), std::move(certificate));
+  const RunOptions& run = context.request.options.run;
+  if (run.mode == Mode::mapreduce) {
+    report.split = context.division() ? name(context.division()->choice().shape) : "rows";
+    if (context.division()) report.split_reason = context.division()->choice().reason;
+  }
   report.instruction_set = name(context.request.instruction_set);
   return report;
 }
@@ -71,7 +104,7 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
   trained.dependent_columns = find_dependent_columns(context);
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);
-  LinearModel model = trained.model;
+  LinearModel model = context.whole_model(std::move(trained.model));
   return {std::move(model), context.speaker(),
           account_for(context, std::move(trained), std::move(choice.reason), std::move(certificate))};
 }
@@ -81,8 +114,10 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
 FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor) {
   HeldRows held(request.data.shard);
   LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set);
-  MUSTER_CHECK(request.data.encoding.features.size() == rows.columns(), "a name for every column");
   FitContext context{request, endpoint, rows, {}, endpoint.now(), 0, request.topology};
+  MUSTER_CHECK(request.data.encoding.features.size() == context.all_columns(), "a name for every column");
+  if (request.rows && context.columns_are_cut())
+    throw InputError("columns are cut of rows in memory: say --split rows, or let the rows be kept");
   if (context.stop_requested()) throw Cancelled("stopped before there was a model to save");
   agree_on_scaling(context);
   Choice choice = choose_solver(context);

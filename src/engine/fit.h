@@ -1,5 +1,6 @@
 // Fits a linear model on one rank of a group: scaling, choice of solver, training, certificate. Every rank calls it
-// with its own shard; all return the same model.
+// with its own shard; all return the same model (where columns are cut: the first rank, and the others no
+// coefficients).
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 #include "cluster/endpoint.h"
 #include "data/load.h"
 #include "data/row_source.h"
+#include "engine/division.h"
 #include "kernels/instruction_set.h"
 #include "muster/options.h"
 #include "muster/report.h"
@@ -35,6 +37,7 @@ struct FitRequest {
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
   const Topology* topology = nullptr;                       // of a decentralized run
+  const Division* division = nullptr;                       // the shard is this block; null: whole rows
   bool losses_end_run = false;                              // train/session.h
   // Appends the rows of a lost worker to this rank's. Throws InputError.
   std::function<void(int lost)> adopt = {};

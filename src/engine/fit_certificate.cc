@@ -24,16 +24,33 @@ struct Evaluation {
   double gradient_norm = 0;
 };
 
+// The sums of LinearRows::certify over all rows, for the columns held.
+std::vector<double> certified_sums(FitContext& context, const LinearModel& model) {
+  const Loss loss = context.problem().loss;
+  const std::vector<double>& centre = context.agreed.scaling.centre;
+  const std::size_t outputs = context.outputs();
+  std::vector<double> sums(2 * (1 + outputs + context.columns() * outputs));
+  if (context.columns_are_cut()) {
+    std::vector<double> margins(2 * context.rows.rows());
+    const double intercept = context.holds_intercept() ? model.intercepts[0] : 0;
+    context.pass([&] { return context.rows.certify_margins(model.w, intercept, margins); });
+    context.sum_over_columns(margins, ReduceOp::sum_double_double);
+    context.pass([&] { return context.rows.certify_at(loss, margins, centre, sums); });
+  } else {
+    context.pass([&] { return context.rows.certify(loss, model.w, model.intercepts[0], centre, sums); });
+  }
+  context.add_up(sums, ReduceOp::sum_double_double);
+  context.agree_over_columns({sums.data(), 2});  // the loss, which every block has
+  return sums;
+}
+
 Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
   const std::size_t d = context.columns(), outputs = context.outputs();
   const Scaling& scaling = context.agreed.scaling;
-  std::vector<double> sums(2 * (1 + outputs + d * outputs));
-  context.pass(
-      [&] { return context.rows.certify(context.problem().loss, model.w, model.intercepts[0], scaling.centre, sums); });
-  context.add_up(sums, ReduceOp::sum_double_double);
+  const std::vector<double> sums = certified_sums(context, model);
   const auto mean = [&](std::size_t i) { return DoubleDouble(sums[2 * i], sums[2 * i + 1]) / context.agreed.weight; };
   Evaluation result;
-  result.gradient.assign((d + (context.problem().intercept ? 1 : 0)) * outputs, 0.0);
+  result.gradient.assign((d + (context.holds_intercept() ? 1 : 0)) * outputs, 0.0);
   DoubleDouble penalty = 0, square = 0;
   for (std::size_t i = 0; i < d * outputs; ++i) {
     const std::size_t j = i / outputs;
@@ -43,9 +60,13 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
     penalty += context.lambda1(j) * std::abs(model.w[i]);
     result.gradient[i] = least_slope(static_cast<double>(slope), model.w[i], context.lambda1(j)) / scaling.scale[j];
   }
-  for (std::size_t k = 0; k < outputs && context.problem().intercept; ++k)
+  for (std::size_t k = 0; k < outputs && context.holds_intercept(); ++k)
     result.gradient[d * outputs + k] = static_cast<double>(mean(1 + k));
   for (double g : result.gradient) square += two_product(g, g);
+  double pairs[] = {penalty.high, penalty.low, square.high, square.low};
+  context.sum_over_columns(pairs, ReduceOp::sum_double_double);
+  penalty = DoubleDouble(pairs[0], pairs[1]);
+  square = DoubleDouble(pairs[2], pairs[3]);
   result.gradient_norm = std::sqrt(static_cast<double>(square));
   result.loss = static_cast<double>(mean(0));
   result.objective = static_cast<double>(mean(0) + penalty);
@@ -55,15 +76,17 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
 // |∇F|²/(2 λ2) for F(w) = min_b f(w, b), in the coordinates in which the penalty is (λ2/2)|·|², plus what f has above
 // F: half g_b² over the curvature for the squared loss, where that is exact; twice that for logistic loss, whose
 // curvature changes along b.
-double strong_convexity_bound(const FitContext& context, const Evaluation& at, double curvature_by_intercept) {
+double strong_convexity_bound(FitContext& context, const Evaluation& at, double curvature_by_intercept) {
   const std::size_t outputs = context.outputs(), coefficients = context.columns() * outputs;
-  double square = 0, by_intercept = 0;
+  double sums[] = {0, 0};
+  auto& [square, by_intercept] = sums;
   for (std::size_t i = 0; i < coefficients; ++i) {
     const double scale = context.agreed.scaling.scale[i / outputs];
     const double g = at.gradient[i] * (context.problem().standardize ? 1 : scale);
     square += g * g;
   }
   for (std::size_t i = coefficients; i < at.gradient.size(); ++i) by_intercept += at.gradient[i] * at.gradient[i];
+  context.sum_over_columns(sums);
   by_intercept /= curvature_by_intercept;
   if (context.problem().loss == Loss::squared) by_intercept /= 2;
   return square / (2 * context.problem().l2) + by_intercept;
@@ -102,7 +125,11 @@ Certificate begin_certificate(FitContext& context, const Trained& trained, doubl
   certificate.rows_in_files = context.request.data.summary.rows_in_files;
   std::vector<double> mine = trained.model.w;
   mine.insert(mine.end(), trained.model.intercepts.begin(), trained.model.intercepts.end());
-  compare_ranks(context.endpoint(), mine, certificate);
+  compare_ranks(context.grid().over_rows, mine, certificate);
+  double worst[] = {certificate.same_model_on_all_ranks ? 0.0 : 1.0, certificate.consensus_distance};
+  context.sum_over_columns(worst, ReduceOp::max);
+  certificate.same_model_on_all_ranks = worst[0] == 0;
+  certificate.consensus_distance = worst[1];
   if (context.problem().loss == Loss::squared) {
     certificate.training_rmse = std::sqrt(2 * std::max(0.0, loss));
     const double spread = spread_of_targets(context);

@@ -20,11 +20,13 @@ constexpr std::size_t kMostColumnsOfExact = 20'000;
 constexpr double kExpectedPasses = 500;
 
 Choice choose_batch_solver(const FitContext& context) {
-  const std::size_t columns = context.columns();
+  const std::size_t columns = context.all_columns();
   const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
   if (context.problem().l1 > 0) return {SolverChoice::nesterov, "nesterov, because an l1 penalty has no gradient at 0"};
   if (context.problem().loss == Loss::logistic)
     return {SolverChoice::lbfgs, "lbfgs, because a logistic loss is not solved in one pass"};
+  if (context.columns_are_cut())
+    return {SolverChoice::lbfgs, "lbfgs, because exact needs pairs of columns, which --split keeps apart"};
   if (columns > kColumnsOfExact)
     return {SolverChoice::lbfgs,
             fmt::format("lbfgs, because the dense solve of exact is too large for {} columns", columns)};

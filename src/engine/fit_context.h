@@ -17,7 +17,7 @@
 
 namespace muster {
 
-// Equal on every rank.
+// Equal on every rank, but for the scaling where columns are cut: that is of the columns held.
 struct Agreement {
   double weight = 0;      // S
   std::int64_t rows = 0;  // of all shards
@@ -31,8 +31,8 @@ struct Agreement {
 
 struct FitContext {
   const FitRequest& request;
-  Endpoint& whole;  // all ranks the run began with
-  LinearRows& rows;
+  Endpoint& whole;   // all ranks the run began with
+  LinearRows& rows;  // where columns are cut: of the columns held
   Agreement agreed;
   Time start = 0;
   double compute_seconds = 0;
@@ -43,9 +43,37 @@ struct FitContext {
   Endpoint& endpoint() { return survivors ? *survivors : whole; }
   int speaker() { return endpoint().members().front(); }
   const ProblemOptions& problem() const { return request.options.problem; }
-  std::size_t columns() const { return rows.columns(); }
+  std::size_t columns() const { return rows.columns(); }  // held here
   std::size_t outputs() const { return agreed.outputs; }
+
+  // Where columns are cut into blocks (--split); else everybody has all columns, and sums over columns are whole.
+  const Division* division() const { return request.division; }
+  bool columns_are_cut() const { return division() != nullptr && division()->columns_are_cut(); }
+  Grid grid() { return columns_are_cut() ? division()->grid(whole) : Grid(endpoint()); }
+  std::size_t first_column() const { return columns_are_cut() ? division()->first_column() : 0; }
+  std::size_t all_columns() const { return columns_are_cut() ? division()->all_columns() : columns(); }
+  // Whether the coordinates of the intercepts are among those held.
+  bool holds_intercept() const { return problem().intercept && (!columns_are_cut() || division()->has_last_block()); }
   const std::string& name_of(std::size_t column) const { return request.data.encoding.features[column].name; }
+  void sum_over_columns(std::span<double> values, ReduceOp op = ReduceOp::sum) { grid().sum_over_columns(values, op); }
+  // What is computed from rows alone, equal but for rounding on the ranks that have them: the first one's.
+  void agree_over_columns(std::span<double> values) {
+    if (columns_are_cut()) grid().over_columns->broadcast(values, 0, Deadline::never());
+  }
+  // At the speaker the model of all columns, from the part each holds; where columns are cut, elsewhere its intercepts
+  // alone. Collective then.
+  LinearModel whole_model(LinearModel held) {
+    if (!columns_are_cut()) return held;
+    if (grid().over_rows.rank() != 0) return {{}, std::move(held.intercepts)};
+    return {division()->gather_columns(std::move(held.w), outputs()), std::move(held.intercepts)};
+  }
+  // The first of the columns that ranks name, each one of its own or none, counted over all columns.
+  std::optional<std::size_t> first_of_all(std::optional<std::size_t> own_column) {
+    if (!columns_are_cut()) return own_column;
+    double first = static_cast<double>(own_column ? first_column() + *own_column : all_columns());
+    sum_over_columns({&first, 1}, ReduceOp::min);
+    return first < static_cast<double>(all_columns()) ? std::optional(static_cast<std::size_t>(first)) : std::nullopt;
+  }
 
   // Does a pass over this rank's rows: timed, and told to the endpoint's clock.
   void pass(const std::function<Work()>& work) {
@@ -53,13 +81,14 @@ struct FitContext {
     whole.charge(work());
     compute_seconds += whole.now() - begin;
   }
+  // Over the rows of all workers.
   void add_up(std::span<double> values, ReduceOp op = ReduceOp::sum) {
-    endpoint().allreduce(values, op, Deadline::never());
+    grid().over_rows.allreduce(values, op, Deadline::never());
   }
   // Whether any rank has been asked to stop. Collective.
   bool stop_requested() {
     double asked = request.cancellation != nullptr && request.cancellation->cancelled() ? 1 : 0;
-    add_up({&asked, 1});
+    endpoint().allreduce({&asked, 1}, ReduceOp::sum, Deadline::never());
     return asked > 0;
   }
 

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "base/double_double.h"
 
 namespace muster {
 
@@ -11,8 +10,8 @@ double largest_curvature(Loss loss) {
   return loss == Loss::logistic ? 0.25 : 1;
 }
 
-Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem)
-    : scaling_(agreed.scaling), intercept_(problem.intercept), outputs_(agreed.outputs) {
+Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem, bool with_intercept)
+    : scaling_(agreed.scaling), intercept_(with_intercept), outputs_(agreed.outputs) {
   penalty_.assign(dimension(), 0.0);
   to_penalised_.assign(scaling_.scale.size() * outputs_, 0.0);
   if (problem.l1 > 0) l1_.assign(dimension(), 0.0);
@@ -28,36 +27,25 @@ Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem)
   }
 }
 
-std::vector<double> Coordinates::from_user(const LinearModel& model) const {
+std::vector<double> Coordinates::from_user(std::span<const double> w) const {
   const std::size_t d = scaling_.scale.size();
-  MUSTER_CHECK(model.outputs() == outputs_ && model.w.size() == d * outputs_, "a coefficient a column and output");
-  std::vector<double> v(dimension());
-  for (std::size_t k = 0; k < outputs_; ++k) {
-    DoubleDouble intercept = model.intercepts[k];
-    for (std::size_t j = 0; j < d; ++j) {
-      const double w = model.w[j * outputs_ + k];
-      v[j * outputs_ + k] = w * scaling_.scale[j];
-      intercept += two_product(scaling_.centre[j], w);
-    }
-    if (intercept_) v[d * outputs_ + k] = static_cast<double>(intercept);
-  }
+  MUSTER_CHECK(w.size() == d * outputs_, "a coefficient a column and output");
+  std::vector<double> v(dimension(), 0.0);
+  for (std::size_t i = 0; i < w.size(); ++i) v[i] = w[i] * scaling_.scale[i / outputs_];
   return v;
 }
 
-LinearModel Coordinates::to_user(std::span<const double> v) const {
-  const std::size_t d = scaling_.scale.size();
-  LinearModel model{std::vector<double>(d * outputs_), std::vector<double>(outputs_)};
-  for (std::size_t k = 0; k < outputs_; ++k) {
-    DoubleDouble intercept = intercept_ ? v[d * outputs_ + k] : 0;
-    for (std::size_t j = 0; j < d; ++j) {
-      if (scaling_.scale[j] == 0) continue;
-      double& w = model.w[j * outputs_ + k];
-      w = v[j * outputs_ + k] / scaling_.scale[j];
-      if (intercept_) intercept -= two_product(scaling_.centre[j], w);
-    }
-    model.intercepts[k] = static_cast<double>(intercept);
-  }
-  return model;
+std::vector<double> Coordinates::to_user(std::span<const double> v) const {
+  std::vector<double> w(scaling_.scale.size() * outputs_, 0.0);
+  for (std::size_t i = 0; i < w.size(); ++i)
+    if (scaling_.scale[i / outputs_] != 0) w[i] = v[i] / scaling_.scale[i / outputs_];
+  return w;
+}
+
+std::vector<DoubleDouble> Coordinates::shift(std::span<const double> w) const {
+  std::vector<DoubleDouble> sums(outputs_);
+  for (std::size_t i = 0; i < w.size(); ++i) sums[i % outputs_] += two_product(scaling_.centre[i / outputs_], w[i]);
+  return sums;
 }
 
 }  // namespace muster

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/double_double.h"
 #include "engine/fit.h"
 #include "engine/fit_context.h"
 
@@ -19,7 +20,8 @@ namespace muster {
 
 class Coordinates {
  public:
-  Coordinates(const Agreement& agreed, const ProblemOptions& problem);
+  // Of the columns the agreement scales; with_intercept: with the coordinates of the intercepts.
+  Coordinates(const Agreement& agreed, const ProblemOptions& problem, bool with_intercept);
 
   std::size_t dimension() const { return (scaling_.scale.size() + (intercept_ ? 1 : 0)) * outputs_; }
   const Scaling& scaling() const { return scaling_; }
@@ -29,9 +31,12 @@ class Coordinates {
   // is (λ2/2)|·|².
   const std::vector<double>& to_penalised() const { return to_penalised_; }
 
-  std::vector<double> from_user(const LinearModel& model) const;
-  // Sums in double-double: means can be many times larger than what they leave of the intercept.
-  LinearModel to_user(std::span<const double> v) const;
+  // v from w, and w from v; intercepts' coordinates are left 0, or out.
+  std::vector<double> from_user(std::span<const double> w) const;
+  std::vector<double> to_user(std::span<const double> v) const;
+  // Σ_j c_j w_j by output, what b' is more than b. In double-double: means can be many times larger than what they
+  // leave of the intercept.
+  std::vector<DoubleDouble> shift(std::span<const double> w) const;
 
  private:
   Scaling scaling_;

@@ -151,6 +151,7 @@ ExactFit fit_exact(FitContext& context) {
 }
 
 std::vector<std::string> find_dependent_columns(FitContext& context) {
+  if (context.columns_are_cut()) return {};  // it takes pairs of columns
   if (context.problem().l2 > 0 || !cheap_in_double_double(context)) return {};
   return ExactTrainer(context).dependent_columns();
 }

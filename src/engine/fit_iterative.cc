@@ -17,7 +17,7 @@ class IterativeTrainer {
       : context_(context),
         solver_(solver),
         problem_(context),
-        map_reduce_(problem_.objective(), context.endpoint(), options()) {}
+        map_reduce_(problem_.summed_objective(), context.grid(), options(), problem_.first_coordinate()) {}
 
   Trained run() {
     Trained trained;
@@ -27,9 +27,9 @@ class IterativeTrainer {
     if (column) {
       mark_separated(context_, *column, trained);
     } else {
-      descend(context_.request.start ? problem_.coordinates().from_user(*context_.request.start) : v, trained, v);
+      descend(context_.request.start ? problem_.from_user(*context_.request.start) : v, trained, v);
     }
-    trained.model = problem_.coordinates().to_user(v);
+    trained.model = problem_.to_user(v);
     trained.history = map_reduce_.rounds();
     trained.sent_per_round = map_reduce_.sent_per_round();
     trained.baseline = problem_.baseline();
@@ -86,9 +86,14 @@ class IterativeTrainer {
   void observe(const RoundReport& report, const RoundState& state) {
     const FitRequest& request = context_.request;
     if (request.on_round) request.on_round(report, problem_.gap(state, curvature()));
-    if (context_.endpoint().rank() != context_.speaker()) return;
-    if (request.wants_checkpoint && request.wants_checkpoint())
-      request.save_checkpoint(report.round, problem_.coordinates().to_user(state.w));
+    if (!request.wants_checkpoint) return;
+    const bool speaks = context_.endpoint().rank() == context_.speaker();
+    double wanted = speaks && request.wants_checkpoint() ? 1 : 0;
+    if (context_.columns_are_cut() && !request.options.checkpoint.directory.empty())
+      context_.endpoint().broadcast({&wanted, 1}, context_.speaker(), Deadline::never());
+    if (wanted == 0) return;
+    const LinearModel model = context_.whole_model(problem_.to_user(state.w));
+    if (speaks) request.save_checkpoint(report.round, model);
   }
 
   FitContext& context_;

@@ -3,19 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "engine/fit_separation.h"
+#include "solver/point.h"
 
 namespace muster {
 namespace {
 
 constexpr int kIntercepts = 60;  // Newton passes on the intercept at most
 constexpr double kUnit = 0x1p-53;
-
-double norm(std::span<const double> x) {
-  double sum = 0;
-  for (double value : x) sum += value * value;
-  return std::sqrt(sum);
-}
 
 double ratio(double now, double allowed) {
   return allowed > 0 ? now / allowed : now > 0 ? std::numeric_limits<double>::infinity() : 0;
@@ -25,8 +21,48 @@ double ratio(double now, double allowed) {
 
 FitProblem::FitProblem(FitContext& context)
     : context_(context),
-      coordinates_(context.agreed, context.problem()),
-      objective_(context.rows, context.problem().loss, coordinates_.scaling(), context.problem().intercept) {}
+      coordinates_(context.agreed, context.problem(), context.holds_intercept()),
+      objective_(context.rows, context.problem().loss, coordinates_.scaling(), context.holds_intercept()) {
+  if (context.columns_are_cut())
+    block_.emplace(objective_, objective_, context.grid(), context.request.options.run.reduce);
+}
+
+Objective& FitProblem::summed_objective() {
+  if (block_) return *block_;
+  return objective_;
+}
+
+std::vector<double> FitProblem::from_user(const LinearModel& model) const {
+  const std::size_t outputs = context_.outputs(), first = first_coordinate();
+  MUSTER_CHECK(model.outputs() == outputs && model.w.size() == context_.all_columns() * outputs, "a whole model");
+  const std::span<const double> w = std::span(model.w).subspan(first, context_.columns() * outputs);
+  std::vector<double> v = coordinates_.from_user(w);
+  const std::vector<double> shift = pairs_over_columns(coordinates_.shift(w));
+  for (std::size_t k = 0; context_.holds_intercept() && k < outputs; ++k) {
+    const DoubleDouble sum = DoubleDouble(shift[2 * k], shift[2 * k + 1]) + model.intercepts[k];
+    v[w.size() + k] = static_cast<double>(sum);
+  }
+  return v;
+}
+
+LinearModel FitProblem::to_user(std::span<const double> v) const {
+  const std::size_t outputs = context_.outputs();
+  LinearModel model{coordinates_.to_user(v), std::vector<double>(outputs)};
+  std::vector<DoubleDouble> intercepts = coordinates_.shift(model.w);
+  for (std::size_t k = 0; k < outputs; ++k)
+    intercepts[k] = (context_.holds_intercept() ? v[model.w.size() + k] : 0) - intercepts[k];
+  const std::vector<double> sums = pairs_over_columns(intercepts);
+  for (std::size_t k = 0; k < outputs; ++k)
+    model.intercepts[k] = static_cast<double>(DoubleDouble(sums[2 * k], sums[2 * k + 1]));
+  return model;
+}
+
+std::vector<double> FitProblem::pairs_over_columns(const std::vector<DoubleDouble>& values) const {
+  std::vector<double> pairs;
+  for (const DoubleDouble& value : values) pairs.insert(pairs.end(), {value.high, value.low});
+  context_.sum_over_columns(pairs, ReduceOp::sum_double_double);
+  return pairs;
+}
 
 MapReduceOptions FitProblem::options() const {
   MapReduceOptions options;
@@ -40,29 +76,40 @@ MapReduceOptions FitProblem::options() const {
 
 std::optional<std::size_t> FitProblem::separating_column() {
   if (!logistic()) return std::nullopt;
-  const ClassRanges ranges = agree_on_ranges(context_);
-  return penalised() || context_.problem().l1 > 0 ? std::nullopt : find_separating_column(ranges, has_intercept());
+  require_both_classes(context_);
+  if (penalised() || context_.problem().l1 > 0) return std::nullopt;
+  return context_.first_of_all(find_separating_column(agree_on_ranges(context_), has_intercept()));
 }
 
 std::vector<double> FitProblem::best_constant(MapReduce& map_reduce) {
   std::vector<double> v(dimension(), 0.0), gradient(dimension());
-  if (has_intercept() && !logistic()) v[intercept()] = context_.agreed.target_centre;
+  if (context_.holds_intercept() && !logistic()) v[intercept()] = context_.agreed.target_centre;
   baseline_value_ = map_reduce.value_and_gradient(v, gradient);
   if (has_intercept() && logistic()) baseline_value_ = settle_intercept(map_reduce, v, baseline_value_, gradient);
-  baseline_norm_ = norm(minimum_norm_subgradient(v, gradient, coordinates_.l1()));
+  const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
+  baseline_norm_ = std::sqrt(dot(map_reduce, least, least));
   return v;
 }
 
 double FitProblem::settle_intercept(MapReduce& map_reduce, std::vector<double>& v, double value,
                                     std::vector<double>& gradient) const {
+  const bool held = context_.holds_intercept();
+  // Only the rank that holds the coordinate sees it.
+  const auto at_intercept = [&](const std::vector<double>& x) {
+    double value_there = held ? x[intercept()] : 0;
+    context_.sum_over_columns({&value_there, 1});
+    return value_there;
+  };
+  double slope = at_intercept(gradient), b = at_intercept(v);
   for (int pass = 0; pass < kIntercepts; ++pass) {
-    const double slope = gradient[intercept()];
     const double curvature = curvature_by_intercept(map_reduce.tallies(), map_reduce.weight());
     const double step = std::clamp(-slope / curvature, -2.0, 2.0);
-    if (!(std::abs(slope) > 4 * kUnit) || v[intercept()] + step == v[intercept()]) break;
-    v[intercept()] += step;
+    if (!(std::abs(slope) > 4 * kUnit) || b + step == b) break;
+    b += step;
+    if (held) v[intercept()] = b;
     value = map_reduce.value_and_gradient(v, gradient);
-    if (std::abs(gradient[intercept()]) < 64 * kUnit) break;
+    slope = at_intercept(gradient);
+    if (std::abs(slope) < 64 * kUnit) break;
   }
   return value;
 }
@@ -73,10 +120,12 @@ double FitProblem::curvature_by_intercept(std::span<const double> tallies, doubl
 
 double FitProblem::bound(std::span<const double> v, std::span<const double> gradient, double curvature) const {
   const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
-  double square = 0, by_intercept = 0;
+  double sums[] = {0, 0};
+  auto& [square, by_intercept] = sums;
   const std::vector<double>& factor = coordinates_.to_penalised();
   for (std::size_t i = 0; i < factor.size(); ++i) square += least[i] * factor[i] * (least[i] * factor[i]);
   for (std::size_t i = factor.size(); i < least.size(); ++i) by_intercept += least[i] * least[i];
+  context_.sum_over_columns(sums);
   return square / (2 * context_.problem().l2) + by_intercept / curvature * (logistic() ? 1 : 0.5);
 }
 
@@ -98,11 +147,13 @@ double FitProblem::estimated_gap(const RoundReport& round) const {
 // residual itself carries the rounding of its margin.
 double FitProblem::rounding_floor(const RoundState& state) const {
   const double size = logistic() ? 1 : std::sqrt(2 * std::abs(state.value));
-  double margin = 0, shrunk = 0;
+  double sums[] = {0, 0, static_cast<double>(state.w.size())};
+  auto& [margin, shrunk, dimension] = sums;
   for (std::size_t j = 0; j < state.w.size(); ++j) margin += std::abs(state.w[j]);
   for (std::size_t j = 0; j < state.w.size(); ++j) shrunk += std::abs(state.w[j]) * coordinates_.penalty()[j];
+  context_.sum_over_columns(sums);
   const double each = largest_curvature(context_.problem().loss) * margin + size + shrunk;
-  return kUnit * each * std::sqrt(static_cast<double>(state.w.size()));
+  return kUnit * each * std::sqrt(dimension);
 }
 
 Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, double strictness) const {

@@ -9,6 +9,7 @@
 
 #include "engine/fit_context.h"
 #include "engine/fit_coordinates.h"
+#include "train/column_block.h"
 #include "train/mapreduce.h"
 #include "train/session.h"
 
@@ -26,7 +27,15 @@ class FitProblem {
   bool logistic() const { return context_.problem().loss == Loss::logistic; }
   bool penalised() const { return context_.problem().l2 > 0; }
   bool has_intercept() const { return context_.problem().intercept; }
-  std::size_t intercept() const { return context_.columns(); }  // its coordinate
+  std::size_t intercept() const { return context_.columns(); }  // its coordinate, where it is held
+
+  // What a MapReduce over context().grid() sums: where columns are cut, by margins added over them.
+  Objective& summed_objective();
+  std::size_t first_coordinate() const { return context_.first_column() * context_.outputs(); }
+
+  // Collective over the ranks with the same rows. From a whole model, to the part held here with whole intercepts.
+  std::vector<double> from_user(const LinearModel& model) const;
+  LinearModel to_user(std::span<const double> v) const;
 
   // What a MapReduce over this problem is made with; judge and on_round are the caller's to add.
   MapReduceOptions options() const;
@@ -65,10 +74,12 @@ class FitProblem {
 
  private:
   double rounding_floor(const RoundState& state) const;
+  std::vector<double> pairs_over_columns(const std::vector<DoubleDouble>& values) const;
 
   FitContext& context_;
   Coordinates coordinates_;
   LinearObjective objective_;
+  std::optional<ColumnBlockObjective> block_;  // where columns are cut
   double baseline_value_ = 0, baseline_norm_ = 0;
 };
 

@@ -11,6 +11,7 @@ namespace {
 std::vector<WorkerReport> gather_workers(const RunAccount& account, const SentPerRound& sent) {
   enum : std::size_t {
     kRows,
+    kColumns,
     kCompute,
     kWait,
     kCommunicate,
@@ -25,6 +26,7 @@ std::vector<WorkerReport> gather_workers(const RunAccount& account, const SentPe
   double* mine = table.data() + static_cast<std::size_t>(account.whole.rank()) * kFields;
   const Traffic traffic = account.whole.traffic();
   mine[kRows] = static_cast<double>(account.rows);
+  mine[kColumns] = static_cast<double>(account.columns);
   mine[kCompute] = account.compute_seconds;
   mine[kWait] = traffic.wait_seconds;
   mine[kCommunicate] = traffic.communicate_seconds;
@@ -37,6 +39,7 @@ std::vector<WorkerReport> gather_workers(const RunAccount& account, const SentPe
   for (std::size_t r = 0; r < size; ++r) {
     const double* row = table.data() + r * kFields;
     workers[r].rows = static_cast<std::int64_t>(row[kRows]);
+    workers[r].columns = static_cast<std::int64_t>(row[kColumns]);
     workers[r].compute_seconds = row[kCompute];
     workers[r].wait_seconds = row[kWait];
     workers[r].communicate_seconds = row[kCommunicate];

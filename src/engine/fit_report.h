@@ -13,7 +13,7 @@ struct RunAccount {
   Endpoint& whole;   // all ranks the run began with
   Endpoint& living;  // the same, or the survivors
   const Topology* topology = nullptr;
-  std::size_t rows = 0;
+  std::size_t rows = 0, columns = 0;  // held here
   double compute_seconds = 0;
   Time start = 0;
 };

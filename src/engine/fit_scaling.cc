@@ -34,12 +34,13 @@ std::vector<double> first_row(const Shard& shard) {
 
 // The first row of the first rank that has one.
 std::vector<double> guess_centre(FitContext& context) {
-  double owner = context.rows.rows() > 0 ? context.endpoint().rank() : context.endpoint().size();
+  Endpoint& group = context.grid().over_rows;
+  double owner = context.rows.rows() > 0 ? group.rank() : group.size();
   context.add_up({&owner, 1}, ReduceOp::min);
-  if (owner == context.endpoint().size()) throw InputError("there are no rows to train on");
+  if (owner == group.size()) throw InputError("there are no rows to train on");
   std::vector<double> guess(context.columns() + 1, 0.0);
-  if (context.endpoint().rank() == static_cast<int>(owner)) guess = first_row(context.rows.source().head());
-  context.endpoint().broadcast(guess, static_cast<int>(owner), Deadline::never());
+  if (group.rank() == static_cast<int>(owner)) guess = first_row(context.rows.source().head());
+  group.broadcast(guess, static_cast<int>(owner), Deadline::never());
   return guess;
 }
 
@@ -47,6 +48,7 @@ void count(FitContext& context) {
   const RowShape& shape = context.rows.shape();
   double counts[] = {static_cast<double>(shape.rows), static_cast<double>(shape.entries)};
   context.add_up(counts);
+  context.sum_over_columns({counts + 1, 1});
   context.agreed.rows = static_cast<std::int64_t>(counts[0]);
   context.agreed.entries = counts[1];
   context.agreed.sparse = shape.sparse;
@@ -61,20 +63,25 @@ void agree_on_scaling(FitContext& context) {
   std::vector<double> centre = guess_centre(context), sums(d + 2);
   context.pass([&] { return context.rows.centred_sums(centre, sums); });
   context.add_up(sums);
+  context.agree_over_columns({sums.data(), 1});
+  context.agree_over_columns({sums.data() + d + 1, 1});
   agreed.weight = sums[0];
   if (!(agreed.weight > 0)) throw InputError("every row has weight 0: there is nothing to train on");
   for (std::size_t j = 0; j <= d; ++j)
     centre[j] = context.problem().intercept ? centre[j] + sums[j + 1] / agreed.weight : 0;
   context.pass([&] { return context.rows.centred_squares(centre, sums); });
   context.add_up(sums);
+  context.agree_over_columns({sums.data() + d + 1, 1});
   agreed.scaling.scale.resize(d);
+  std::optional<std::size_t> overflow;
   for (std::size_t j = 0; j < d; ++j) {
     const double scale = std::sqrt(sums[j + 1] / agreed.weight);
-    if (!std::isfinite(scale))
-      throw InputError(
-          fmt::format("the values of column '{}' are too large: their squares overflow", context.name_of(j)));
+    if (!std::isfinite(scale) && !overflow) overflow = j;
     agreed.scaling.scale[j] = scale > kConstant * std::abs(centre[j]) ? scale : 0;
   }
+  if (const auto column = context.first_of_all(overflow))
+    throw InputError(
+        fmt::format("the values of column '{}' are too large: their squares overflow", context.name_of(*column)));
   agreed.target_square = sums[d + 1] / agreed.weight;
   if (!std::isfinite(agreed.target_square))
     throw InputError("the values of the target are too large: their squares overflow");

@@ -13,6 +13,8 @@ struct ClassRanges {
 };
 
 // Collective. Throws InputError, the same on every rank, when a class has no row that counts.
+void require_both_classes(FitContext& context);
+// Collective. Of the columns held.
 ClassRanges agree_on_ranges(FitContext& context);
 
 // A column along which the logistic loss can be lowered for ever: the classes do not overlap in it, or touch in one

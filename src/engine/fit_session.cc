@@ -26,9 +26,9 @@ class SessionTrainer {
     if (column) {
       mark_separated(context_, *column, trained);
     } else {
-      train(context_.request.start ? problem_.coordinates().from_user(*context_.request.start) : v, trained, v);
+      train(context_.request.start ? problem_.from_user(*context_.request.start) : v, trained, v);
     }
-    trained.model = problem_.coordinates().to_user(v);
+    trained.model = problem_.to_user(v);
     trained.baseline = problem_.baseline();
     trained.curvature_by_intercept = curvature_;
     return trained;
@@ -72,7 +72,7 @@ class SessionTrainer {
     options.restore = [this]() -> std::optional<std::vector<double>> {
       const std::optional<LinearModel> model = context_.request.restore ? context_.request.restore() : std::nullopt;
       if (!model) return std::nullopt;
-      return problem_.coordinates().from_user(*model);
+      return problem_.from_user(*model);
     };
     ParameterServerResult result =
         train_parameter_server(problem_.objective(), context_.endpoint(), std::move(start), options);
@@ -117,7 +117,7 @@ class SessionTrainer {
     const FitRequest& request = context_.request;
     if (request.on_round) request.on_round(report, problem_.estimated_gap(report));
     if (request.wants_checkpoint && request.wants_checkpoint())
-      request.save_checkpoint(report.round, problem_.coordinates().to_user(w));
+      request.save_checkpoint(report.round, problem_.to_user(w));
   }
 
   // Rows that nobody took over are in neither the sums nor the certificate.

@@ -88,6 +88,11 @@ const char* name(TransportChoice transport) {
   }
 }
 
+ReducePattern pattern_used(const RunOptions& run, TransportChoice transport) {
+  if (run.reduce != ReducePattern::automatic && run.reduce != ReducePattern::engine) return run.reduce;
+  return transport == TransportChoice::mpi && !run.reproducible ? ReducePattern::engine : ReducePattern::tree;
+}
+
 int readers_of(const RunOptions& run, int ranks) {
   return run.mode == Mode::parameter_server ? ranks - run.server.servers : ranks;
 }

@@ -18,6 +18,7 @@ Json to_json(const std::vector<WorkerReport>& workers) {
                     {"host", worker.host},
                     {"role", worker.role},
                     {"rows", worker.rows},
+                    {"columns", worker.columns},
                     {"compute_seconds", worker.compute_seconds},
                     {"wait_seconds", worker.wait_seconds},
                     {"communicate_seconds", worker.communicate_seconds},
@@ -82,6 +83,10 @@ std::string to_json(const Report& report) {
   json["transport"] = report.transport;
   json["synchronisation"] = report.synchronisation;
   json["compression"] = report.compression;
+  if (!report.split.empty()) {
+    json["split"] = report.split;
+    json["split_reason"] = report.split_reason;
+  }
   if (!report.reduce.empty()) json["reduce"] = report.reduce;
   json["solver"] = report.solver;
   json["solver_reason"] = report.solver_reason;

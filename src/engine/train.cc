@@ -11,6 +11,7 @@
 #include "data/load.h"
 #include "engine/check_options.h"
 #include "engine/checkpoint.h"
+#include "engine/division.h"
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
 #include "engine/launch.h"
@@ -135,6 +136,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
                        Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_request());
+  if (options.run.mode == Mode::mapreduce) check_split(options.run, endpoint.size());
   const InstructionSet instruction_set = agree_on_instruction_set(endpoint);
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
@@ -143,6 +145,13 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
                                  options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
                                  options.problem.positive, readers_of(options.run, endpoint.size())};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
+  std::optional<Division> division;
+  if (options.run.mode == Mode::mapreduce) {
+    const LoadSummary& summary = data.summary;
+    division.emplace(choose_split(options.run, data.encoding.features.size(), summary.rows_read - summary.rows_dropped,
+                                  endpoint.size()),
+                     endpoint, data);
+  }
   const double load_seconds = reporter.seconds();
 
   const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
@@ -160,6 +169,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
       .cancellation = &stop_request(),
       .start = start,
       .topology = topology ? &*topology : nullptr,
+      .division = division ? &*division : nullptr,
       .losses_end_run = transport == TransportChoice::mpi,
       .adopt =
           [&](int lost) {
@@ -181,11 +191,6 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   fitted.report.load_seconds = load_seconds;
   finish_report(options, data.summary, start.has_value(), endpoint, fitted.report);
   return {make_model(options, data, fitted), fitted.report, speaks};
-}
-
-ReducePattern pattern_used(const RunOptions& run, TransportChoice transport) {
-  if (run.reduce != ReducePattern::automatic && run.reduce != ReducePattern::engine) return run.reduce;
-  return transport == TransportChoice::mpi && !run.reproducible ? ReducePattern::engine : ReducePattern::tree;
 }
 
 }  // namespace

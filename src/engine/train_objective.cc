@@ -61,8 +61,8 @@ class ObjectiveRun {
     trained.solver = name(choice.solver);
     std::vector<double> w = train(choice.solver, trained);
     Certificate certificate = certify(w);
-    const RunAccount account{options_.run,      whole_,           living(),   topology_ ? &*topology_ : nullptr,
-                             objective_.rows(), compute_seconds_, start_time_};
+    const RunAccount account{options_.run,      whole_,        living(),         topology_ ? &*topology_ : nullptr,
+                             objective_.rows(), start_.size(), compute_seconds_, start_time_};
     const bool speaks = whole_.rank() == living().members().front();
     Report report = make_report(account, std::move(trained), std::move(choice.reason), std::move(certificate));
     for (std::size_t r = 0; r < report.workers.size(); ++r) report.workers[r].host = whole_.host(static_cast<int>(r));
@@ -95,6 +95,7 @@ class ObjectiveRun {
 
   MapReduceOptions map_reduce_options() const {
     MapReduceOptions options;
+    options.reduce = options_.run.reduce;
     options.penalty = penalty();
     options.l1 = options_.l1;
     options.cancellation = &stop_request();
@@ -119,6 +120,7 @@ class ObjectiveRun {
     trained.detail = std::move(result.detail);
     trained.rounds = result.rounds;
     trained.history = map_reduce.rounds();
+    trained.sent_per_round = map_reduce.sent_per_round();
     compute_seconds_ += map_reduce.compute_seconds();
     return std::move(result.w);
   }
@@ -227,6 +229,9 @@ ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double
     if (!penalty->empty() && penalty->size() != start.size())
       throw InputError(fmt::format("a penalty has {} numbers and the start {}: they must be as many", penalty->size(),
                                    start.size()));
+  const SplitOptions::Kind split = options.run.split.kind;
+  if (split != SplitOptions::Kind::automatic && split != SplitOptions::Kind::rows)
+    throw InputError("an objective of one's own is split by rows: drop --split");
   const TransportChoice transport = choose_transport(options.run);
   EndpointOptions endpoint_options;
   endpoint_options.silence_seconds = options.run.silence_seconds;
@@ -243,6 +248,10 @@ ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double
   });
   result->report.notes.insert(result->report.notes.end(), notes.begin(), notes.end());
   result->report.transport = name(transport);
+  if (options.run.mode == Mode::mapreduce) {
+    result->report.split = "rows";
+    result->report.reduce = name(pattern_used(options.run, transport));
+  }
   return std::move(*result);
 }
 

@@ -171,6 +171,11 @@ void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums
 }
 
 template <class T>
+void margins_of_rows(DenseRows<T> rows, const double* u, const double* centre, double* out) {
+  margins_of_tile(rows.values, rows.rows, rows.cols, u, centre, out);
+}
+
+template <class T>
 void add_centred(DenseRows<T> rows, const double* weights, const double* centre, double* sums) {
   add_tile<false>(rows.values, rows.rows, rows.cols, weights, centre, sums);
 }

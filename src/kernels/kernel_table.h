@@ -71,6 +71,9 @@ struct DenseKernels {
   // small enough to stay in cache, so that each row comes from memory once.
   void (*pass)(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient);
 
+  // out_i = Σ_j u_j (x_ij − centre_j), with the bits of the fused pass.
+  void (*margins)(DenseRows<T> rows, const double* u, const double* centre, double* out);
+
   // sums_j += Σ_i s_i (x_ij − centre_j); weights null: all 1.
   void (*add_centred)(DenseRows<T> rows, const double* weights, const double* centre, double* sums);
   // sums_j += Σ_i s_i (x_ij − centre_j)².

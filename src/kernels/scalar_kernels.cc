@@ -64,17 +64,25 @@ void logistic_curvatures(const double* margins, std::size_t count, const double*
 }
 
 template <class T>
+double margin_of(const T* x, std::size_t cols, const double* u, const double* centre) {
+  double margin = 0;
+  for (std::size_t j = 0; j < cols; ++j) margin += u[j] * (static_cast<double>(x[j]) - centre[j]);
+  return margin;
+}
+
+template <class T>
+void margins_of_rows(DenseRows<T> rows, const double* u, const double* centre, double* out) {
+  for (std::size_t i = 0; i < rows.rows; ++i) out[i] = margin_of(rows.values + i * rows.cols, rows.cols, u, centre);
+}
+
+template <class T>
 void pass(DenseRows<T> rows, RowData data, MarginRequest request, PassSums& sums, double* gradient) {
   double buffer[kLargestTile];
   const std::size_t tile = tile_rows(rows.cols);
   for (std::size_t begin = 0; begin < rows.rows; begin += tile) {
     const std::size_t count = std::min(tile, rows.rows - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      const T* x = rows.values + (begin + i) * rows.cols;
-      double margin = 0;
-      for (std::size_t j = 0; j < rows.cols; ++j) {
-        margin += request.u[j] * (static_cast<double>(x[j]) - request.centre[j]);
-      }
+      const double margin = margin_of(rows.values + (begin + i) * rows.cols, rows.cols, request.u, request.centre);
       buffer[i] = margin + request.intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     }
     if (request.margins) std::copy_n(buffer, count, request.margins + begin);
@@ -213,7 +221,7 @@ void add_gram(const double* panel, std::size_t rows, std::size_t order, double*,
 
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
-  return {pass<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+  return {pass<T>, margins_of_rows<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
 }
 
 constexpr KernelTable kTable{InstructionSet::scalar,

@@ -26,6 +26,20 @@ double margin(SparseRows<T> rows, std::size_t row, const double* u) {
 }  // namespace
 
 template <class T>
+void sparse_margins(SparseRows<T> rows, const double* u, double* out) {
+  for (std::size_t i = 0; i < rows.rows; ++i) out[i] = margin(rows, i, u);
+}
+
+template <class T>
+void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
+      sums[rows.columns[k]] += factors[i] * static_cast<double>(rows.values[k]);
+    }
+  }
+}
+
+template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
                  double intercept, double* margins, PassSums& sums, double* gradient) {
   double buffer[kTile];
@@ -38,12 +52,8 @@ void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, Row
     const RowData tile_data{data.targets ? data.targets + begin : nullptr,
                             data.weights ? data.weights + begin : nullptr, nullptr};
     table.residuals(function, buffer, count, tile_data, buffer, sums);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t end = rows.row_begin[begin + i + 1];
-      for (std::size_t k = rows.row_begin[begin + i]; k < end; ++k) {
-        gradient[rows.columns[k]] += buffer[i] * static_cast<double>(rows.values[k]);
-      }
-    }
+    sparse_add_multiples(SparseRows<T>{rows.row_begin + begin, rows.columns, rows.values, count, rows.cols}, buffer,
+                         gradient);
   }
 }
 
@@ -92,6 +102,10 @@ template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFu
                           PassSums&, double*);
 template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double, double*,
                           PassSums&, double*);
+template void sparse_margins(SparseRows<double>, const double*, double*);
+template void sparse_margins(SparseRows<float>, const double*, double*);
+template void sparse_add_multiples(SparseRows<double>, const double*, double*);
+template void sparse_add_multiples(SparseRows<float>, const double*, double*);
 template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

@@ -20,6 +20,12 @@ template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
                  double intercept, double* margins, PassSums& sums, double* gradient);
 
+// out_i = Σ_j u_j x_ij, and sums_j += Σ_i factor_i x_ij: the two halves of the pass.
+template <class T>
+void sparse_margins(SparseRows<T> rows, const double* u, double* out);
+template <class T>
+void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums);
+
 // Over the entries: sums_j += s_i (x_ij − centre_j)^power, present_j += s_i. power is 1 or 2. weights null: all 1.
 template <class T>
 void sparse_add_centred(SparseRows<T> rows, const double* weights, const double* centre, int power, double* sums,
@@ -37,6 +43,10 @@ extern template void sparse_pass(const KernelTable&, SparseRows<double>, RowData
                                  double*, PassSums&, double*);
 extern template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double,
                                  double*, PassSums&, double*);
+extern template void sparse_margins(SparseRows<double>, const double*, double*);
+extern template void sparse_margins(SparseRows<float>, const double*, double*);
+extern template void sparse_add_multiples(SparseRows<double>, const double*, double*);
+extern template void sparse_add_multiples(SparseRows<float>, const double*, double*);
 extern template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 extern template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 extern template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

@@ -23,7 +23,7 @@ namespace HWY_NAMESPACE {
 
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
-  return {pass<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+  return {pass<T>, margins_of_rows<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
 }
 
 constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : InstructionSet::avx512,

@@ -110,26 +110,19 @@ struct Pass {
   }
 };
 
-// v_j / scale_j, or 0 for a constant column.
-std::vector<double> unscale(std::span<const double> v, std::span<const double> scale) {
-  std::vector<double> u(scale.size());
-  for (std::size_t j = 0; j < u.size(); ++j) u[j] = scale[j] == 0 ? 0.0 : v[j] / scale[j];
-  return u;
-}
-
-DoubleDouble dot(std::span<const double> a, std::span<const double> b) {
-  DoubleDouble sum;
-  for (std::size_t j = 0; j < a.size(); ++j) sum += two_product(a[j], b[j]);
-  return sum;
-}
-
 Point point_of(std::span<const double> v, const Scaling& scaling, const RowShape& shape) {
-  Point point{unscale(v.first(shape.cols), scaling.scale), v.size() > shape.cols ? v[shape.cols] : 0.0};
-  if (shape.sparse) point.shift = static_cast<double>(DoubleDouble(point.shift) - dot(point.u, scaling.centre));
+  Point point{scaling.unscale(v.first(shape.cols)), v.size() > shape.cols ? v[shape.cols] : 0.0};
+  if (shape.sparse) point.shift = static_cast<double>(DoubleDouble(point.shift) - dot_product(point.u, scaling.centre));
   return point;
 }
 
 }  // namespace
+
+std::vector<double> Scaling::unscale(std::span<const double> v) const {
+  std::vector<double> u(scale.size());
+  for (std::size_t j = 0; j < u.size(); ++j) u[j] = scale[j] == 0 ? 0.0 : v[j] / scale[j];
+  return u;
+}
 
 LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept)
     : rows_(rows), loss_(loss), scaling_(std::move(scaling)), intercept_(intercept) {
@@ -164,7 +157,7 @@ Work LinearObjective::value_and_gradient(std::span<const double> v, double& valu
   const Sums sums = pass.all_blocks();
   value = sums.values[0];
   const std::span<const double> by_u(sums.values.data() + kScalars, columns);
-  const std::vector<double> by_v = unscale(by_u, scaling_.scale);
+  const std::vector<double> by_v = scaling_.unscale(by_u);
   std::copy(by_v.begin(), by_v.end(), gradient.begin());
   if (intercept_) gradient[columns] = sums.values[1];
   if (loss_ == Loss::logistic) {
@@ -225,7 +218,7 @@ Work LinearObjective::multiply(std::span<const double> v, std::span<double> prod
   }
   const Sums sums = pass.all_blocks();
   const std::span<const double> by_u(sums.values.data() + kScalars, columns);
-  const std::vector<double> by_v = unscale(by_u, scaling_.scale);
+  const std::vector<double> by_v = scaling_.unscale(by_u);
   std::copy(by_v.begin(), by_v.end(), product.begin());
   if (intercept_) product[columns] = sums.values[1];
   return work_of_reading(rows_.shape(), 6);
@@ -301,7 +294,7 @@ double LinearObjective::largest_row_curvature() {
 
 std::vector<double> LinearObjective::implicit_centre() const {
   if (!rows_.shape().sparse) return {};
-  std::vector<double> k = unscale(scaling_.centre, scaling_.scale);
+  std::vector<double> k = scaling_.unscale(scaling_.centre);
   if (intercept_) k.push_back(0);
   return k;
 }

@@ -30,6 +30,9 @@ namespace muster {
 // user's units. A constant column has scale 0: its x̃ is 0.
 struct Scaling {
   std::vector<double> centre, scale;
+
+  // v_j / scale_j, or 0 for a constant column.
+  std::vector<double> unscale(std::span<const double> v) const;
 };
 
 class LinearRows {
@@ -67,6 +70,11 @@ class LinearRows {
   // add over workers with ReduceOp::sum_double_double.
   Work certify(Loss loss, std::span<const double> w, double intercept, std::span<const double> centre,
                std::span<double> sums);
+  // The same in two halves, for columns of which others hold the rest: margins as pairs (high, low), 2·rows() doubles
+  // to add over column blocks with ReduceOp::sum_double_double; and the sums from whole margins. Offsets belong to the
+  // second half, the intercept to the first.
+  Work certify_margins(std::span<const double> w, double intercept, std::span<double> margins);
+  Work certify_at(Loss loss, std::span<const double> margins, std::span<const double> centre, std::span<double> sums);
 
  private:
   friend class LinearObjective;
@@ -86,7 +94,7 @@ class LinearRows {
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
-class LinearObjective final : public RowObjective {
+class LinearObjective final : public RowObjective, public MarginFunction {
  public:
   // rows must outlive it; where its source gains rows between two calls, the objective has them too.
   LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
@@ -103,6 +111,15 @@ class LinearObjective final : public RowObjective {
   Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
   std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
                                     double& slope) override;
+
+  // As MarginFunction: margins without offsets, which the rows have beside them.
+  std::size_t margin_count() const override { return rows(); }
+  Work margins(std::span<const double> v, std::span<double> margins) override;
+  Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
+                             std::span<double> tallies) override;
+  Work curvature_product_at(std::span<const double> margins, std::span<double> product) override;
+  Work hessian_product_at(std::span<const double> margins, std::span<const double> of_v,
+                          std::span<double> product) override;
 
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
   bool in_order() const override { return rows_.source().held() == nullptr; }
@@ -122,6 +139,8 @@ class LinearObjective final : public RowObjective {
  private:
   BatchModel batch_model() const;
   RowFunction row_function() const { return loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic; }
+  // XᵀCm for the margins m of v, C as below; at: margins of the point, empty: C = diag(s).
+  Work multiply_at(std::span<const double> at, std::span<const double> of_v, std::span<double> product);
   // XᵀCXv with C = diag(s), or s·loss'': at the point curved_at, or at the margins curve_at, computed where they are
   // not known.
   Work multiply(std::span<const double> v, std::span<double> product, std::span<const double> curved_at,

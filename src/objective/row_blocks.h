@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -113,6 +114,13 @@ inline double offset_of(const RowData& data, std::size_t row) {
 
 // Reading every row once, with what stands beside it, at flops_per_value for each stored value.
 Work work_of_reading(const RowShape& shape, double flops_per_value);
+
+// Σ a_j b_j.
+inline DoubleDouble dot_product(std::span<const double> a, std::span<const double> b) {
+  DoubleDouble sum;
+  for (std::size_t j = 0; j < a.size(); ++j) sum += two_product(a[j], b[j]);
+  return sum;
+}
 
 // A vector of float64 sums.
 struct Sums {

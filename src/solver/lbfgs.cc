@@ -21,7 +21,7 @@ void add(std::span<double> to, double factor, std::span<const double> x) {
 // The last m pairs, and the product −Hg.
 class Memory {
  public:
-  explicit Memory(std::size_t pairs) : most_(pairs) {}
+  Memory(Problem& problem, std::size_t pairs) : problem_(problem), most_(pairs) {}
 
   bool empty() const { return pairs_.empty(); }
   void clear() { pairs_.clear(); }
@@ -31,7 +31,9 @@ class Memory {
     next_.y = to.gradient;
     add(next_.s, -1, from.w);
     add(next_.y, -1, from.gradient);
-    const double sy = dot(next_.s, next_.y), ss = dot(next_.s, next_.s), yy = dot(next_.y, next_.y);
+    double sums[] = {dot(next_.s, next_.y), dot(next_.s, next_.s), dot(next_.y, next_.y)};
+    problem_.sum_over_blocks(sums);
+    const auto [sy, ss, yy] = sums;
     if (!(sy > std::numeric_limits<double>::epsilon() * std::sqrt(ss) * std::sqrt(yy))) return;
     next_.rho = 1 / sy;
     gamma_ = sy / yy;
@@ -46,12 +48,12 @@ class Memory {
   void direction(std::span<const double> gradient, std::vector<double>& p) {
     p.assign(gradient.begin(), gradient.end());
     for (std::size_t i = pairs_.size(); i-- > 0;) {
-      pairs_[i].a = pairs_[i].rho * dot(pairs_[i].s, p);
+      pairs_[i].a = pairs_[i].rho * dot(problem_, pairs_[i].s, p);
       add(p, -pairs_[i].a, pairs_[i].y);
     }
     const double scale = pairs_.empty() ? 1 : gamma_;
     for (double& value : p) value *= scale;
-    for (const Pair& pair : pairs_) add(p, pair.a - pair.rho * dot(pair.y, p), pair.s);
+    for (const Pair& pair : pairs_) add(p, pair.a - pair.rho * dot(problem_, pair.y, p), pair.s);
     for (double& value : p) value = -value;
   }
 
@@ -60,6 +62,7 @@ class Memory {
     std::vector<double> s, y;
     double rho = 0, a = 0;
   };
+  Problem& problem_;
   std::size_t most_;
   std::deque<Pair> pairs_;  // oldest first
   Pair next_;
@@ -72,7 +75,7 @@ class Lbfgs {
       : problem_(problem),
         options_(options),
         current_{std::move(start), std::vector<double>(problem.dimension())},
-        memory_(options.memory),
+        memory_(problem, options.memory),
         line_search_(problem, options.line_search) {}
 
   SolverResult run() {
@@ -105,7 +108,7 @@ class Lbfgs {
   // Takes a step from current_ where the line search finds one.
   LineSearch::End step() {
     memory_.direction(current_.gradient, direction_);
-    double slope = dot(direction_, current_.gradient);
+    double slope = dot(problem_, direction_, current_.gradient);
     if (!(slope < 0) || !std::isfinite(slope)) {
       memory_.clear();
       memory_.direction(current_.gradient, direction_);
@@ -124,7 +127,7 @@ class Lbfgs {
   double first_step() {
     std::vector<double> product(current_.gradient.size());
     problem_.curvature_product(current_.gradient, product);
-    const double step = current_.square / dot(current_.gradient, product);
+    const double step = current_.square / dot(problem_, current_.gradient, product);
     return std::isfinite(step) && step > 0 ? step : 1 / std::sqrt(current_.square);
   }
 

@@ -24,7 +24,7 @@ LineSearch::Trial LineSearch::evaluate_at(const Point& from, std::span<const dou
   ++evaluations_;
   Trial at{step, 0, 0, evaluate(problem_, trial_)};
   at.value = trial_.value;
-  at.slope = dot(trial_.gradient, direction);
+  at.slope = dot(problem_, trial_.gradient, direction);
   at.finite = at.finite && std::isfinite(at.slope);
   return at;
 }

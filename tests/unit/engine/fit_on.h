@@ -29,6 +29,7 @@ inline Dataset share(const Table& table, int rank, int size, bool sparse = false
     feature.name = "x" + std::to_string(j + 1);
     data.encoding.features.push_back(feature);
   }
+  for (const PowerFeature& power : table.powers) data.encoding.features[power.feature].kind = Feature::Kind::power;
   data.encoding.negative_level = "no";
   data.encoding.positive_level = "yes";
   data.summary.rows_read = data.summary.rows_in_files = static_cast<std::int64_t>(n);

@@ -1,0 +1,172 @@
+#include "engine/division.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "data/column_blocks.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+constexpr Tag kPieceTag = 1;
+constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
+// Up to so many columns a gradient is a small message, and one rank holds the vectors of any solver with ease.
+constexpr std::size_t kFewColumns = 20'000;
+// Rows are kept where another split would not move less than this of what they move.
+constexpr double kWorthwhile = 0.5;
+
+GridShape shape_asked_for(const SplitOptions& split, int ranks) {
+  switch (split.kind) {
+    case SplitOptions::Kind::features:
+      return {1, ranks};
+    case SplitOptions::Kind::grid:
+      return {split.rows, split.columns};
+    case SplitOptions::Kind::automatic:
+    case SplitOptions::Kind::rows:
+      break;
+  }
+  return {ranks, 1};
+}
+
+// Numbers in the sums that one rank takes part in every round: margins of its rows, gradient by its columns.
+double numbers_a_round(GridShape shape, double columns, double rows) {
+  const double margins = shape.columns > 1 ? std::ceil(rows / shape.rows) : 0;
+  return margins + (shape.rows > 1 ? std::ceil(columns / shape.columns) : 0);
+}
+
+std::size_t pieces_of(std::size_t bytes) {
+  return (bytes + kPieceBytes - 1) / kPieceBytes;
+}
+std::size_t piece_length(std::size_t bytes, std::size_t piece) {
+  return std::min(kPieceBytes, bytes - piece * kPieceBytes);
+}
+
+// Sends `mine` to one rank and receives what another sends, piece by piece, so that neither waits with more than a
+// piece outstanding.
+Buffer exchange(Endpoint& endpoint, int to, const Buffer& mine, int from) {
+  const auto length = static_cast<std::uint64_t>(mine.size());
+  endpoint.send(to, kPieceTag, Buffer::copy_of(std::span(&length, 1)));
+  const Message announced = endpoint.receive({{from}, {kPieceTag}}, Deadline::never());
+  Buffer theirs(announced.payload.as<std::uint64_t>()[0]);
+  const std::size_t sends = pieces_of(mine.size()), receives = pieces_of(theirs.size());
+  for (std::size_t k = 0; k < std::max(sends, receives); ++k) {
+    if (k < sends) {
+      Buffer piece(piece_length(mine.size(), k));
+      std::memcpy(piece.data(), mine.data() + k * kPieceBytes, piece.size());
+      endpoint.send(to, kPieceTag, std::move(piece));
+    }
+    if (k < receives) {
+      const Message piece = endpoint.receive({{from}, {kPieceTag}}, Deadline::never());
+      std::memcpy(theirs.data() + k * kPieceBytes, piece.payload.data(), piece.payload.size());
+    }
+  }
+  return theirs;
+}
+
+// From rows by all columns to all rows of the group by own columns.
+Shard exchange_columns(Endpoint& group, Shard rows, const std::vector<std::size_t>& begins) {
+  const int count = group.size(), mine = group.rank();
+  const auto cut = [&](int block) {
+    const auto b = static_cast<std::size_t>(block);
+    return columns_between(rows, begins[b], begins[b + 1]);
+  };
+  std::vector<Buffer> parts(static_cast<std::size_t>(count));
+  for (int distance = 1; distance < count; ++distance) {
+    const int to = (mine + distance) % count, from = (mine + count - distance) % count;
+    parts[static_cast<std::size_t>(from)] = exchange(group, to, to_bytes(cut(to)), from);
+  }
+  Shard own = cut(mine);
+  rows = {};
+  Shard whole = without_rows(own);
+  for (int rank = 0; rank < count; ++rank) {
+    Buffer& bytes = parts[static_cast<std::size_t>(rank)];
+    append_rows(whole, rank == mine ? std::move(own) : shard_from_bytes(bytes));
+    bytes = Buffer();
+  }
+  return whole;
+}
+
+}  // namespace
+
+std::string name(GridShape shape) {
+  if (shape.columns == 1) return "rows";
+  if (shape.rows == 1) return "features";
+  return fmt::format("{}x{}", shape.rows, shape.columns);
+}
+
+void check_split(const RunOptions& run, int ranks) {
+  const GridShape shape = shape_asked_for(run.split, ranks);
+  if (shape.rows * shape.columns == ranks) return;
+  throw InputError(fmt::format(
+      "--split {0}x{1} is a grid of {2} workers, and there {3} {4}: change --split or the number of workers",
+      shape.rows, shape.columns, shape.rows * shape.columns, ranks == 1 ? "is" : "are", ranks));
+}
+
+SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks) {
+  if (run.split.kind != SplitOptions::Kind::automatic || run.mode != Mode::mapreduce)
+    return {shape_asked_for(run.split, ranks)};
+  const GridShape by_rows{ranks, 1};
+  if (ranks == 1) return {by_rows, "rows, because one worker holds everything"};
+  if (run.solver == SolverChoice::exact) return {by_rows, "rows, because exact needs all columns of a row together"};
+  if (columns <= kFewColumns)
+    return {by_rows, fmt::format("rows, because a gradient by {} column{} is a small message", columns,
+                                 columns == 1 ? "" : "s")};
+  const auto d = static_cast<double>(columns), n = static_cast<double>(rows);
+  GridShape best = by_rows;
+  for (int r = ranks; r >= 1; --r) {
+    const GridShape shape{r, ranks / r};
+    if (ranks % r == 0 && numbers_a_round(shape, d, n) < numbers_a_round(best, d, n)) best = shape;
+  }
+  const double moved = numbers_a_round(best, d, n), by_rows_moved = numbers_a_round(by_rows, d, n);
+  if (best.columns == 1 || moved > kWorthwhile * by_rows_moved)
+    return {by_rows,
+            fmt::format("rows, because margins of {} rows are no smaller a message than a gradient by {} columns", rows,
+                        columns)};
+  return {best, fmt::format("{}, because with {} columns and {} rows a round adds {:.0f} numbers at each worker, and "
+                            "by rows it would add "
+                            "{:.0f}",
+                            name(best), columns, rows, moved, by_rows_moved)};
+}
+
+Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : choice_(choice) {
+  const int columns = choice.shape.columns;
+  begins_ = column_blocks(data.encoding, static_cast<std::size_t>(columns));
+  if (columns == 1) return;
+  const int row = whole.rank() / columns, column = whole.rank() % columns;
+  block_ = static_cast<std::size_t>(column);
+  over_columns_ = whole.split(row, column);
+  over_rows_ = whole.split(choice.shape.rows + column, row);
+  data.shard = exchange_columns(*over_columns_, std::move(data.shard), begins_);
+}
+
+std::vector<double> Division::gather_columns(std::vector<double> mine, std::size_t per_column) const {
+  if (!columns_are_cut()) return mine;
+  Endpoint& group = *over_columns_;
+  constexpr std::size_t kPiece = kPieceBytes / sizeof(double);
+  if (group.rank() != 0) {
+    for (std::size_t at = 0; at < mine.size(); at += kPiece) {
+      const std::span<const double> piece(mine.data() + at, std::min(kPiece, mine.size() - at));
+      group.send(0, kPieceTag, Buffer::copy_of(piece));
+    }
+    return {};
+  }
+  mine.resize(all_columns() * per_column);
+  for (int rank = 1; rank < group.size(); ++rank) {
+    const auto block = static_cast<std::size_t>(rank);
+    std::size_t at = begins_[block] * per_column;
+    while (at < begins_[block + 1] * per_column) {
+      const Message message = group.receive({{rank}, {kPieceTag}}, Deadline::never());
+      const auto piece = message.payload.as<double>();
+      std::copy(piece.begin(), piece.end(), mine.begin() + static_cast<std::ptrdiff_t>(at));
+      at += piece.size();
+    }
+  }
+  return mine;
+}
+
+}  // namespace muster

@@ -1,0 +1,87 @@
+#include "data/column_blocks.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace muster {
+namespace {
+
+Encoding encoding_of(const std::string& kinds) {  // n: a column, p: a power of the one before
+  Encoding encoding;
+  for (const char kind : kinds) {
+    Feature feature;
+    feature.kind = kind == 'p' ? Feature::Kind::power : Feature::Kind::numeric;
+    encoding.features.push_back(feature);
+  }
+  return encoding;
+}
+
+TEST(ColumnBlocks, AreEqualSharesButKeepPowersWithTheirBase) {
+  EXPECT_EQ(column_blocks(encoding_of("nnnnnn"), 3), (std::vector<std::size_t>{0, 2, 4, 6}));
+  EXPECT_EQ(column_blocks(encoding_of("nnnnnnn"), 2), (std::vector<std::size_t>{0, 3, 7}));
+  EXPECT_EQ(column_blocks(encoding_of("nn"), 4), (std::vector<std::size_t>{0, 0, 1, 1, 2}));
+  EXPECT_EQ(column_blocks(encoding_of("nnpppn"), 3), (std::vector<std::size_t>{0, 5, 5, 6}));
+  EXPECT_EQ(column_blocks(encoding_of("npppp"), 2), (std::vector<std::size_t>{0, 5, 5}));
+}
+
+// Two rows: (1 2 3 4), (0 5 0 6).
+Shard small(bool sparse) {
+  Shard shard;
+  if (sparse) {
+    SparseMatrix matrix{2, 4, {0, 4, 6}, {0, 1, 2, 3, 1, 3}, AlignedVector<float>{1, 2, 3, 4, 5, 6}};
+    shard.matrix = matrix;
+  } else {
+    shard.matrix = DenseMatrix{2, 4, AlignedVector<double>{1, 2, 3, 4, 0, 5, 0, 6}};
+    shard.powers = {{2, 1, 2}};
+  }
+  shard.targets = {7, 8};
+  shard.offsets = {0.5, 0.25};
+  return shard;
+}
+
+TEST(ColumnBlocks, OfAShardHaveItsRowsAndWhatStandsBesideThem) {
+  const Shard dense = columns_between(small(false), 1, 3);
+  const auto& d = std::get<DenseMatrix>(dense.matrix);
+  EXPECT_EQ(d.rows, 2U);
+  EXPECT_EQ(d.cols, 2U);
+  EXPECT_EQ(std::get<0>(d.values), (AlignedVector<double>{2, 3, 5, 0}));
+  ASSERT_EQ(dense.powers.size(), 1U);
+  EXPECT_EQ(dense.powers[0].feature, 1U);
+  EXPECT_EQ(dense.powers[0].base, 0U);
+  EXPECT_EQ(dense.targets, small(false).targets);
+  const Shard sparse = columns_between(small(true), 1, 3);
+  const auto& s = std::get<SparseMatrix>(sparse.matrix);
+  EXPECT_EQ(s.cols, 2U);
+  EXPECT_EQ(s.row_begin, (AlignedVector<std::uint64_t>{0, 2, 3}));
+  EXPECT_EQ(s.columns, (AlignedVector<std::uint32_t>{0, 1, 0}));
+  EXPECT_EQ(std::get<1>(s.values), (AlignedVector<float>{2, 3, 5}));
+  EXPECT_EQ(sparse.offsets, small(true).offsets);
+  EXPECT_EQ(columns_between(small(true), 4, 4).cols(), 0U);
+}
+
+TEST(ColumnBlocks, BytesGiveTheShardBack) {
+  for (const bool sparse : {false, true}) {
+    for (const std::size_t end : {0, 3, 4}) {
+      Shard shard = columns_between(small(sparse), sparse ? 0 : end == 3 ? 1 : end, end);
+      const Shard back = shard_from_bytes(to_bytes(shard));
+      EXPECT_EQ(back.rows(), shard.rows());
+      EXPECT_EQ(back.cols(), shard.cols());
+      EXPECT_EQ(back.targets, shard.targets);
+      EXPECT_EQ(back.weights, shard.weights);
+      EXPECT_EQ(back.offsets, shard.offsets);
+      EXPECT_EQ(back.powers.size(), shard.powers.size());
+      if (const auto* matrix = std::get_if<SparseMatrix>(&shard.matrix)) {
+        const auto& got = std::get<SparseMatrix>(back.matrix);
+        EXPECT_EQ(got.row_begin, matrix->row_begin);
+        EXPECT_EQ(got.columns, matrix->columns);
+        EXPECT_EQ(got.values, matrix->values);
+      } else {
+        EXPECT_EQ(std::get<DenseMatrix>(back.matrix).values, std::get<DenseMatrix>(shard.matrix).values);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace muster

@@ -1,0 +1,130 @@
+// The two halves of a pass against the whole, for all columns and for blocks of them.
+#include <gtest/gtest.h>
+
+#include "base/double_double.h"
+#include "data/column_blocks.h"
+#include "objective/linear_rows.h"
+#include "shards.h"
+
+namespace muster {
+namespace {
+
+struct MarginCase {
+  Loss loss;
+  bool sparse, single;
+};
+
+Shard shard_of(const MarginCase& c) {
+  testing::Shape shape{.rows = 700, .cols = 11, .density = c.sparse ? 0.3 : 1, .weights = true, .offsets = true};
+  shape.classes = c.loss == Loss::logistic;
+  const Shard dense = testing::dense_shard(shape);
+  if (c.sparse) return testing::as_sparse(dense, c.single);
+  return c.single ? testing::as_float32(dense) : dense;
+}
+
+Scaling some_scaling(std::size_t begin, std::size_t end) {
+  Scaling scaling;
+  for (std::size_t j = begin; j < end; ++j) {
+    scaling.centre.push_back(0.1 * static_cast<double>(j) - 0.3);
+    scaling.scale.push_back(j == 4 ? 0 : 0.5 + static_cast<double>(j));
+  }
+  return scaling;
+}
+
+std::vector<double> some_point(std::size_t length) {
+  std::vector<double> v(length);
+  for (std::size_t j = 0; j < length; ++j) v[j] = std::cos(1.0 + static_cast<double>(j));
+  return v;
+}
+
+class Margins : public ::testing::TestWithParam<int> {
+ protected:
+  MarginCase c_{GetParam() % 2 == 0 ? Loss::squared : Loss::logistic, GetParam() / 2 % 2 == 0, GetParam() / 4 == 0};
+};
+
+TEST_P(Margins, OfBlocksOfColumnsAddUpToTheWholePassAndGiveItsGradient) {
+  const Shard shard = shard_of(c_);
+  const std::size_t cols = shard.cols();
+  Executor executor(2);
+  for (const InstructionSet set : {InstructionSet::scalar, best_instruction_set()}) {
+    LinearRows rows(shard, executor, set);
+    LinearObjective whole(rows, c_.loss, some_scaling(0, cols), true);
+    const std::vector<double> v = some_point(cols + 1);
+    std::vector<double> gradient(cols + 1), product(cols + 1), hessian(cols + 1), tallies(whole.tallies());
+    double value = 0;
+    whole.value_and_gradient(v, value, gradient, tallies);
+    whole.curvature_product(v, product);
+    whole.hessian_product(v, v, hessian);
+    for (const std::vector<std::size_t>& begins : {std::vector<std::size_t>{0, cols}, {0, 3, 3, 8, cols}}) {
+      std::vector<double> margins(shard.rows(), 0.0), part(shard.rows());
+      for (const bool second : {false, true}) {
+        for (std::size_t b = 0; b + 1 < begins.size(); ++b) {
+          const std::size_t begin = begins[b], end = begins[b + 1];
+          const bool last = b + 2 == begins.size();
+          const Shard block = columns_between(shard, begin, end);
+          LinearRows block_rows(block, executor, set);
+          LinearObjective objective(block_rows, c_.loss, some_scaling(begin, end), last);
+          const std::size_t length = objective.dimension();
+          if (!second) {
+            objective.margins(std::span(v).subspan(begin, length), part);
+            for (std::size_t i = 0; i < part.size(); ++i) margins[i] += part[i];
+            continue;
+          }
+          double value_at = 0;
+          std::vector<double> gradient_at(length), product_at(length), hessian_at(length),
+              tallies_at(objective.tallies());
+          objective.value_and_gradient_at(margins, value_at, gradient_at, tallies_at);
+          objective.curvature_product_at(margins, product_at);
+          objective.hessian_product_at(margins, margins, hessian_at);
+          EXPECT_NEAR(value_at, value, 1e-11 * std::abs(value));
+          for (std::size_t j = 0; j < length; ++j) {
+            EXPECT_NEAR(gradient_at[j], gradient[begin + j], 1e-10) << begin + j;
+            EXPECT_NEAR(product_at[j], product[begin + j], 1e-10) << begin + j;
+            EXPECT_NEAR(hessian_at[j], hessian[begin + j], 1e-10) << begin + j;
+          }
+          for (std::size_t t = 0; t < tallies.size(); ++t) EXPECT_NEAR(tallies_at[t], tallies[t], 1e-10);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
+  const Shard shard = shard_of(c_);
+  const std::size_t cols = shard.cols(), cut = 5;
+  Executor executor(2);
+  const std::vector<double> w = some_point(cols), centre = some_scaling(0, cols).centre;
+  LinearRows rows(shard, executor, best_instruction_set());
+  std::vector<double> sums(2 * (cols + 2));
+  rows.certify(c_.loss, w, 0.7, centre, sums);
+  std::vector<double> margins(2 * shard.rows(), 0.0), part(2 * shard.rows());
+  const Shard blocks[] = {columns_between(shard, 0, cut), columns_between(shard, cut, cols)};
+  for (const std::size_t b : {0, 1}) {
+    LinearRows block(blocks[b], executor, best_instruction_set());
+    block.certify_margins(std::span(w).subspan(b * cut, block.columns()), b == 1 ? 0.7 : 0, part);
+    for (std::size_t i = 0; i < margins.size(); i += 2) {
+      const DoubleDouble sum = DoubleDouble(margins[i], margins[i + 1]) + DoubleDouble(part[i], part[i + 1]);
+      margins[i] = sum.high;
+      margins[i + 1] = sum.low;
+    }
+  }
+  for (const std::size_t b : {0, 1}) {
+    LinearRows block(blocks[b], executor, best_instruction_set());
+    std::vector<double> got(2 * (block.columns() + 2));
+    block.certify_at(c_.loss, margins, std::span(centre).subspan(b * cut, block.columns()), got);
+    const double unit = c_.loss == Loss::squared ? 1e-25 : 1e-12;  // the logistic function is a double's
+    const auto expect_pair = [&](std::size_t i, std::size_t j) {
+      const DoubleDouble difference =
+          DoubleDouble(got[2 * i], got[2 * i + 1]) - DoubleDouble(sums[2 * j], sums[2 * j + 1]);
+      EXPECT_NEAR(static_cast<double>(difference), 0, unit * (1 + std::abs(sums[2 * j]))) << j;
+    };
+    expect_pair(0, 0);
+    expect_pair(1, 1);
+    for (std::size_t j = 0; j < block.columns(); ++j) expect_pair(2 + j, 2 + b * cut + j);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Margins, ::testing::Range(0, 8));
+
+}  // namespace
+}  // namespace muster
