@@ -21,7 +21,8 @@ struct Model {
   Loss loss = Loss::squared;
   bool has_intercept = true;
   double intercept = 0;
-  std::vector<Coefficient> coefficients;           // in input order
+  // In input order. Of LIBSVM data of more than a million columns only those that are not 0.
+  std::vector<Coefficient> coefficients;
   StopReason stop_reason = StopReason::converged;  // a model of a run that did not converge is marked so
   Certificate certificate;
   std::shared_ptr<const Encoding> encoding;  // how columns become features

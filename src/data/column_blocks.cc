@@ -113,11 +113,11 @@ Shard sized(const Sizes& sizes) {
 }  // namespace
 
 std::vector<std::size_t> column_blocks(const Encoding& encoding, std::size_t blocks) {
-  const std::size_t columns = encoding.features.size();
+  const std::size_t columns = encoding.feature_count();
   std::vector<std::size_t> begins;
   for (std::size_t b = 0; b <= blocks; ++b) {
     std::size_t begin = columns * b / blocks;
-    while (begin < columns && encoding.features[begin].kind == Feature::Kind::power) ++begin;
+    while (begin < encoding.features.size() && encoding.features[begin].kind == Feature::Kind::power) ++begin;
     begins.push_back(begin);
   }
   return begins;

@@ -14,7 +14,7 @@ namespace muster {
 
 struct Feature {
   enum class Kind { numeric, level, power };
-  std::string name;    // "carat", "cut=Ideal", "x1^2"; LIBSVM: the index as written
+  std::string name;    // "carat", "cut=Ideal", "x1^2"
   std::string column;  // the column it comes from
   Kind kind = Kind::numeric;
   std::string level;  // kind level: 1 where the column has it, else 0
@@ -33,8 +33,9 @@ struct LoadedFrom {
 };
 
 struct Encoding {
-  Format format = Format::csv;    // libsvm: features are indices, there are no columns
-  std::vector<Feature> features;  // in input order; a column's levels or powers follow at its place
+  Format format = Format::csv;      // libsvm: features are indices, there are no columns
+  std::vector<Feature> features;    // in input order; a column's levels or powers follow at its place. Not of LIBSVM:
+  std::size_t libsvm_features = 0;  // there may be tens of millions, and their count and base say everything
   std::vector<CategoricalColumn> categoricals;
   std::string target;          // column name; empty for LIBSVM
   std::string weight, offset;  // column names, or empty
@@ -44,6 +45,12 @@ struct Encoding {
   std::map<std::string, double> fill;  // missing == mean: column -> its training mean
   int libsvm_base = 1;                 // index of the first feature in the files
   LoadedFrom loaded_from;
+
+  std::size_t feature_count() const { return format == Format::libsvm ? libsvm_features : features.size(); }
+  std::string feature_name(std::size_t feature) const {
+    if (format != Format::libsvm) return features[feature].name;
+    return std::to_string(static_cast<std::size_t>(libsvm_base) + feature);
+  }
 };
 
 }  // namespace muster

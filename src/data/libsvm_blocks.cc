@@ -47,7 +47,7 @@ void write_entries(const StagedLibsvm& block, int base, std::uint32_t* columns, 
 template <class T>
 void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& shard) {
   SparseMatrix& matrix = shard.matrix.emplace<SparseMatrix>();
-  matrix.cols = encoding.features.size();
+  matrix.cols = encoding.feature_count();
   std::size_t entries = 0;
   for (const StagedLibsvm& block : blocks) {
     matrix.rows += block.rows;

@@ -14,7 +14,7 @@
 
 namespace muster {
 
-// A feature has a name, so that a model of more would not fit a machine that holds such rows.
+// Beyond it an index is taken for a mistake; a model of so many columns has 16 GB.
 inline constexpr std::uint32_t kHighestLibsvmIndex = 2'000'000'000;
 
 class LibsvmReader {

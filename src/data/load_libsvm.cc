@@ -75,9 +75,7 @@ void encode(const LoadRequest& request, const Tally& tally, Dataset& data) {
     data.summary.notes.push_back(fmt::format("LIBSVM indices start at {} ({})", encoding.libsvm_base,
                                              encoding.libsvm_base == 0 ? "index 0 occurs" : "index 0 does not occur"));
   }
-  for (std::uint64_t i = static_cast<std::uint64_t>(encoding.libsvm_base); i <= tally.highest; ++i) {
-    encoding.features.push_back({fmt::format("{}", i), "", Feature::Kind::numeric, "", 1});
-  }
+  encoding.libsvm_features = tally.highest + 1 - static_cast<std::uint64_t>(encoding.libsvm_base);
   if (request.target == TargetKind::real) return;
   std::vector<std::string> levels;
   for (const double label : tally.labels) levels.push_back(spell(label));

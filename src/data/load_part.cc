@@ -105,7 +105,7 @@ Shard load_table_part(const LoadRequest& request, const Inputs& inputs, const Pa
 Shard load_libsvm_part(const LoadRequest& request, const Catalog& catalog, const std::vector<Piece>& pieces,
                        const Encoding& encoding, const std::function<void()>& progress) {
   const auto base = static_cast<std::uint32_t>(encoding.libsvm_base);
-  const auto beyond = base + static_cast<std::uint32_t>(encoding.features.size());
+  const auto beyond = base + static_cast<std::uint32_t>(encoding.feature_count());
   const auto negative = as_number(encoding.negative_level), positive = as_number(encoding.positive_level);
   LibsvmReader reader(catalog, pieces, 0, kHighestLibsvmIndex);
   std::vector<StagedLibsvm> blocks;

@@ -153,7 +153,7 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
   const auto base = static_cast<std::uint32_t>(encoding.libsvm_base);
   std::vector<Piece> pieces;
   for (std::size_t f = 0; f < catalog.files.size(); ++f) pieces.push_back({f, 0, catalog.files[f].bytes});
-  const std::uint32_t highest = base + static_cast<std::uint32_t>(encoding.features.size()) - 1;
+  const std::uint32_t highest = base + static_cast<std::uint32_t>(encoding.feature_count()) - 1;
   LibsvmReader reader(catalog, std::move(pieces), base, highest, std::size_t{1} << 20);
   LoadSummary summary;
   LibsvmRows rows;

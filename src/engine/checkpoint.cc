@@ -21,6 +21,19 @@ const char* loss_name(Loss loss) {
   return loss == Loss::squared ? "squared" : "logistic";
 }
 
+// Values at their places among so many zeros.
+void spread(const std::vector<std::size_t>& places, std::size_t count, const std::string& path,
+            std::vector<double>& values) {
+  std::vector<double> all(count, 0.0);
+  bool good = places.size() == values.size();
+  for (std::size_t i = 0; good && i < places.size(); ++i) {
+    good = places[i] < count;
+    if (good) all[places[i]] = values[i];
+  }
+  if (!good) throw InputError(fmt::format("{}: damaged checkpoint: coefficients without a place", path));
+  values = std::move(all);
+}
+
 }  // namespace
 
 std::string serialise(const Checkpoint& checkpoint) {
@@ -30,8 +43,22 @@ std::string serialise(const Checkpoint& checkpoint) {
   json["round"] = checkpoint.round;
   json["has_intercept"] = checkpoint.intercept;
   json["intercepts"] = checkpoint.model.intercepts;
-  json["features"] = checkpoint.features;
-  json["coefficients"] = checkpoint.model.w;
+  if (!checkpoint.indices) {
+    json["features"] = checkpoint.features;
+    json["coefficients"] = checkpoint.model.w;
+    return json.dump() + "\n";
+  }
+  json["first_index"] = checkpoint.indices->first;
+  json["indices"] = checkpoint.indices->count;
+  std::vector<std::size_t> places;  // of those that are not 0, of columns × outputs
+  std::vector<double> values;
+  for (std::size_t i = 0; i < checkpoint.model.w.size(); ++i) {
+    if (checkpoint.model.w[i] == 0) continue;
+    places.push_back(i);
+    values.push_back(checkpoint.model.w[i]);
+  }
+  json["places"] = places;
+  json["coefficients"] = values;
   return json.dump() + "\n";
 }
 
@@ -47,9 +74,15 @@ Checkpoint parse_checkpoint(const std::string& text, const std::string& path) {
     checkpoint.round = json.at("round");
     checkpoint.intercept = json.at("has_intercept");
     checkpoint.model.intercepts = json.at("intercepts").get<std::vector<double>>();
-    checkpoint.features = json.at("features").get<std::vector<std::string>>();
-    checkpoint.model.w = json.at("coefficients").get<std::vector<double>>();
     const std::size_t outputs = checkpoint.model.outputs();
+    checkpoint.model.w = json.at("coefficients").get<std::vector<double>>();
+    if (json.contains("indices")) {
+      checkpoint.indices = {json.at("first_index").get<int>(), json.at("indices").get<std::size_t>()};
+      spread(json.at("places").get<std::vector<std::size_t>>(), checkpoint.indices->count * outputs, path,
+             checkpoint.model.w);
+      return checkpoint;
+    }
+    checkpoint.features = json.at("features").get<std::vector<std::string>>();
     if (outputs == 0 || checkpoint.model.w.size() != checkpoint.features.size() * outputs) {
       throw InputError(fmt::format("{}: damaged checkpoint: {} coefficients for {} features", path,
                                    checkpoint.model.w.size(), checkpoint.features.size()));
@@ -70,9 +103,19 @@ void check_compatible(const Checkpoint& checkpoint, const Encoding& encoding, co
     throw InputError(fmt::format("{}: the checkpoint is of a run {} --no-intercept, this one is {} it", path,
                                  checkpoint.intercept ? "without" : "with", problem.intercept ? "without" : "with"));
   }
-  if (checkpoint.features.size() != encoding.features.size()) {
-    throw InputError(fmt::format("{}: the checkpoint has {} features, the data have {}", path,
-                                 checkpoint.features.size(), encoding.features.size()));
+  const std::size_t count = checkpoint.indices ? checkpoint.indices->count : checkpoint.features.size();
+  if (count != encoding.feature_count()) {
+    throw InputError(
+        fmt::format("{}: the checkpoint has {} features, the data have {}", path, count, encoding.feature_count()));
+  }
+  if (checkpoint.indices.has_value() != (encoding.format == Format::libsvm)) {
+    throw InputError(fmt::format("{}: the checkpoint is of {}, the data are {}", path,
+                                 checkpoint.indices ? "a LIBSVM file" : "named columns",
+                                 checkpoint.indices ? "named columns" : "a LIBSVM file"));
+  }
+  if (checkpoint.indices && checkpoint.indices->first != encoding.libsvm_base) {
+    throw InputError(fmt::format("{}: the indices of the checkpoint start at {}, those of the data at {}", path,
+                                 checkpoint.indices->first, encoding.libsvm_base));
   }
   for (std::size_t j = 0; j < checkpoint.features.size(); ++j) {
     if (checkpoint.features[j] != encoding.features[j].name) {

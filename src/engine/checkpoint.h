@@ -15,7 +15,13 @@ namespace muster {
 struct Checkpoint {
   Loss loss = Loss::squared;
   bool intercept = true;
-  std::vector<std::string> features;  // names, in order: what the coefficients belong to
+  // What the coefficients belong to: names, in order; of LIBSVM data none, and instead the indices.
+  struct Indices {
+    int first = 0;
+    std::size_t count = 0;
+  };
+  std::vector<std::string> features;
+  std::optional<Indices> indices;
   std::int64_t round = 0;
   LinearModel model;
 };

@@ -115,7 +115,7 @@ FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor)
   HeldRows held(request.data.shard);
   LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set);
   FitContext context{request, endpoint, rows, {}, endpoint.now(), 0, request.topology};
-  MUSTER_CHECK(request.data.encoding.features.size() == context.all_columns(), "a name for every column");
+  MUSTER_CHECK(request.data.encoding.feature_count() == context.all_columns(), "a name for every column");
   if (request.rows && context.columns_are_cut())
     throw InputError("columns are cut of rows in memory: say --split rows, or let the rows be kept");
   if (context.stop_requested()) throw Cancelled("stopped before there was a model to save");

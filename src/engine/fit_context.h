@@ -54,7 +54,7 @@ struct FitContext {
   std::size_t all_columns() const { return columns_are_cut() ? division()->all_columns() : columns(); }
   // Whether the coordinates of the intercepts are among those held.
   bool holds_intercept() const { return problem().intercept && (!columns_are_cut() || division()->has_last_block()); }
-  const std::string& name_of(std::size_t column) const { return request.data.encoding.features[column].name; }
+  std::string name_of(std::size_t column) const { return request.data.encoding.feature_name(column); }
   void sum_over_columns(std::span<double> values, ReduceOp op = ReduceOp::sum) { grid().sum_over_columns(values, op); }
   // What is computed from rows alone, equal but for rounding on the ranks that have them: the first one's.
   void agree_over_columns(std::span<double> values) {

@@ -3,6 +3,7 @@
 
 #include <iterator>
 #include <ostream>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,10 +17,17 @@ namespace muster {
 
 namespace {
 
+// By column. LIBSVM features are named by their index, and zeros need not be listed.
 std::vector<double> weights_of(const Model& model) {
-  std::vector<double> w;
-  w.reserve(model.coefficients.size());
-  for (const Coefficient& coefficient : model.coefficients) w.push_back(coefficient.value);
+  const Encoding& encoding = *model.encoding;
+  std::vector<double> w(encoding.feature_count(), 0.0);
+  std::size_t column = 0;
+  for (const Coefficient& coefficient : model.coefficients) {
+    if (encoding.format == Format::libsvm)
+      column = std::stoul(coefficient.feature) - static_cast<std::size_t>(encoding.libsvm_base);
+    MUSTER_CHECK(column < w.size(), "a coefficient of a feature of the model");
+    w[column++] = coefficient.value;
+  }
   return w;
 }
 

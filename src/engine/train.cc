@@ -18,6 +18,7 @@
 #include "engine/reporter.h"
 #include "engine/stop_request.h"
 #include "kernels/instruction_set.h"
+#include "model/encoding_json.h"
 #include "muster/muster.h"
 
 namespace muster {
@@ -72,8 +73,9 @@ class Checkpoints {
   bool wanted() const { return enabled() && endpoint_.now() - saved_at_ >= options_.checkpoint.every_seconds; }
   void save(std::int64_t round, const LinearModel& model) {
     if (!enabled()) return;
-    Checkpoint checkpoint{options_.problem.loss, options_.problem.intercept, {}, round, model};
+    Checkpoint checkpoint{options_.problem.loss, options_.problem.intercept, {}, {}, round, model};
     for (const Feature& feature : encoding_.features) checkpoint.features.push_back(feature.name);
+    if (encoding_.format == Format::libsvm) checkpoint.indices = {encoding_.libsvm_base, encoding_.libsvm_features};
     write_file_atomically(checkpoint_path(options_.checkpoint.directory), serialise(checkpoint));
     saved_at_ = endpoint_.now();
   }
@@ -93,7 +95,8 @@ Model make_model(const TrainOptions& options, const Dataset& data, const FitResu
   model.has_intercept = options.problem.intercept;
   model.intercept = fitted.model.intercepts[0];
   for (std::size_t j = 0; j < fitted.model.w.size(); ++j) {
-    model.coefficients.push_back({data.encoding.features[j].name, fitted.model.w[j]});
+    if (lists_coefficient(data.encoding, fitted.model.w[j]))
+      model.coefficients.push_back({data.encoding.feature_name(j), fitted.model.w[j]});
   }
   model.stop_reason = fitted.report.stop_reason;
   model.certificate = fitted.report.certificate;
@@ -148,7 +151,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   std::optional<Division> division;
   if (options.run.mode == Mode::mapreduce) {
     const LoadSummary& summary = data.summary;
-    division.emplace(choose_split(options.run, data.encoding.features.size(), summary.rows_read - summary.rows_dropped,
+    division.emplace(choose_split(options.run, data.encoding.feature_count(), summary.rows_read - summary.rows_dropped,
                                   endpoint.size()),
                      endpoint, data);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -47,13 +48,7 @@ std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump();
 }
 
-// LIBSVM features have no columns, and there may be millions: the names say everything.
-bool is_plain(const Encoding& encoding) {
-  return encoding.format == Format::libsvm &&
-         std::all_of(encoding.features.begin(), encoding.features.end(), [](const Feature& feature) {
-           return feature.kind == Feature::Kind::numeric && feature.column.empty();
-         });
-}
+constexpr std::size_t kZerosListed = 1'000'000;  // of LIBSVM data of up to so many columns
 
 std::string feature_to_json(const Feature& feature) {
   std::string text =
@@ -89,13 +84,29 @@ Feature feature_from_json(const JsonObject& json, const std::string& name) {
   return feature;
 }
 
+// Without the count, which earlier versions did not write, every coefficient is listed.
+std::size_t libsvm_features_from_json(const JsonObject& json, int base, const std::vector<std::string>& names) {
+  const std::int64_t count =
+      json.has("libsvm_features") ? json.integer("libsvm_features") : static_cast<std::int64_t>(names.size());
+  if (count < 1) json.refuse("libsvm_features", "is not a number of columns");
+  std::int64_t last = base - 1;
+  for (const std::string& name : names) {
+    std::int64_t index = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+    const bool number = error == std::errc() && end == name.data() + name.size();
+    if (!number || index <= last || index >= base + count) {
+      json.refuse("libsvm_features",
+                  fmt::format("does not go with the coefficient of '{}': indices ascend from {} to {}", name, base,
+                              base + count - 1));
+    }
+    last = index;
+  }
+  return static_cast<std::size_t>(count);
+}
+
 std::vector<Feature> features_from_json(const JsonObject& json, const std::vector<std::string>& names) {
   std::vector<Feature> features;
   features.reserve(names.size());
-  if (!json.has("features")) {
-    for (const std::string& name : names) features.push_back({.name = name, .column = {}, .level = {}});
-    return features;
-  }
   const std::vector<JsonObject> list = json.objects("features");
   if (list.size() != names.size()) {
     json.refuse("features", fmt::format("has {} entries for {} coefficients", list.size(), names.size()));
@@ -105,6 +116,10 @@ std::vector<Feature> features_from_json(const JsonObject& json, const std::vecto
 }
 
 }  // namespace
+
+bool lists_coefficient(const Encoding& encoding, double value) {
+  return value != 0 || encoding.format != Format::libsvm || encoding.libsvm_features <= kZerosListed;
+}
 
 std::string encoding_to_json(const Encoding& encoding) {
   std::string text = "{";
@@ -127,7 +142,11 @@ std::string encoding_to_json(const Encoding& encoding) {
         return fmt::format(R"({{"column": {}, "levels": {}}})", quoted(categorical.column),
                            nlohmann::json(categorical.levels).dump());
       }));
-  if (!is_plain(encoding)) add("features", list_to_json(encoding.features, feature_to_json));
+  if (encoding.format == Format::libsvm) {
+    add("libsvm_features", std::to_string(encoding.libsvm_features));
+  } else {
+    add("features", list_to_json(encoding.features, feature_to_json));
+  }
   return text + "\n  }";
 }
 
@@ -150,7 +169,11 @@ Encoding encoding_from_json(const JsonObject& json, const std::vector<std::strin
   for (const JsonObject& categorical : json.objects("categoricals")) {
     encoding.categoricals.push_back({categorical.text("column"), categorical.texts("levels")});
   }
-  encoding.features = features_from_json(json, names);
+  if (encoding.format == Format::libsvm) {
+    encoding.libsvm_features = libsvm_features_from_json(json, encoding.libsvm_base, names);
+  } else {
+    encoding.features = features_from_json(json, names);
+  }
   return encoding;
 }
 

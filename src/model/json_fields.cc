@@ -106,9 +106,12 @@ std::vector<std::pair<std::string, double>> JsonObject::numbers(const char* key)
   return result;
 }
 
-nlohmann::json parse_json(const std::string& text, const std::string& path) {
+namespace {
+
+nlohmann::json parse_with(const std::string& text, const std::string& path,
+                          const nlohmann::json::parser_callback_t& callback) {
   try {
-    return nlohmann::json::parse(text);
+    return nlohmann::json::parse(text, callback);
   } catch (const nlohmann::json::parse_error& error) {
     // error.byte counts from 1 and is the last character read; its text is too long for one sentence.
     const std::size_t end = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
@@ -122,6 +125,26 @@ nlohmann::json parse_json(const std::string& text, const std::string& path) {
   } catch (const nlohmann::json::exception&) {  // the only other: a number beyond the range of double
     throw InputError(fmt::format("{}: a number is too large", path));
   }
+}
+
+}  // namespace
+
+nlohmann::json parse_json_list(const std::string& text, const std::string& path, const std::string& key,
+                               const std::function<void(const JsonObject&)>& on_object) {
+  using Event = nlohmann::json::parse_event_t;
+  bool in_list = false;  // inside the value of `key`
+  std::size_t count = 0;
+  const auto callback = [&](int depth, Event event, nlohmann::json& parsed) {
+    if (depth == 1 && event == Event::key) in_list = parsed == key;
+    if (!in_list || depth != 2 || event != Event::object_end) return true;
+    on_object(JsonObject(parsed, path, fmt::format("{}[{}]", key, count++)));
+    return false;
+  };
+  return parse_with(text, path, callback);
+}
+
+nlohmann::json parse_json(const std::string& text, const std::string& path) {
+  return parse_with(text, path, nullptr);
 }
 
 std::string read_text_file(const std::string& path) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -42,6 +43,11 @@ class JsonObject {
 
 // Parses a whole file. Throws InputError naming the path, and line and column of the first character that is not JSON.
 nlohmann::json parse_json(const std::string& text, const std::string& path);
+
+// The same, but the objects in the list at `key` of the document are handed over one by one and not kept: there may be
+// millions of them.
+nlohmann::json parse_json_list(const std::string& text, const std::string& path, const std::string& key,
+                               const std::function<void(const JsonObject&)>& on_object);
 
 // Throws InputError "cannot read PATH: cause".
 std::string read_text_file(const std::string& path);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -97,7 +98,8 @@ StopReason stop_reason_from_json(const JsonObject& json) {
 
 void Model::save(const std::string& path) const {
   MUSTER_CHECK(encoding != nullptr, "a model without an encoding can not be saved");
-  MUSTER_CHECK(encoding->features.size() == coefficients.size(), "a model has one coefficient a feature");
+  MUSTER_CHECK(encoding->format == Format::libsvm || encoding->features.size() == coefficients.size(),
+               "a model has one coefficient a feature");
   check_finite(*this, path);
   std::string text;
   try {
@@ -109,18 +111,26 @@ void Model::save(const std::string& path) const {
 }
 
 Model Model::load(const std::string& path) {
-  const nlohmann::json document = parse_json(read_text_file(path), path);
+  Model model;
+  std::exception_ptr damaged;  // said after the format, which may be a later one
+  const auto add = [&](const JsonObject& coefficient) {
+    if (damaged) return;
+    try {
+      model.coefficients.push_back({coefficient.text("feature"), coefficient.number("value")});
+    } catch (const InputError&) {
+      damaged = std::current_exception();
+    }
+  };
+  const nlohmann::json document = parse_json_list(read_text_file(path), path, "coefficients", add);
   const JsonObject json(document, path, "");
   check_format(json, path);
-  Model model;
   model.loss = loss_from_json(json);
   model.has_intercept = json.boolean("has_intercept");
   model.intercept = json.number("intercept");
   std::vector<std::string> names;
-  for (const JsonObject& coefficient : json.objects("coefficients")) {
-    model.coefficients.push_back({coefficient.text("feature"), coefficient.number("value")});
-    names.push_back(model.coefficients.back().feature);
-  }
+  if (damaged) std::rethrow_exception(damaged);
+  json.objects("coefficients");  // what is left in it is no object
+  for (const Coefficient& coefficient : model.coefficients) names.push_back(coefficient.feature);
   Encoding encoding = encoding_from_json(json.object("encoding"), names);
   if (model.loss == Loss::logistic && encoding.positive_level.empty()) {
     json.object("encoding").refuse("positive_level", "is empty in a logistic model");

@@ -21,7 +21,7 @@ struct Rows {
 
   std::vector<std::string> feature_names() const {
     std::vector<std::string> names;
-    for (const Feature& feature : encoding.features) names.push_back(feature.name);
+    for (std::size_t j = 0; j < encoding.feature_count(); ++j) names.push_back(encoding.feature_name(j));
     return names;
   }
 };
@@ -66,7 +66,7 @@ inline Rows join(const std::vector<Dataset>& parts) {
   rows.encoding = parts.front().encoding;
   rows.summary = parts.front().summary;
   for (const Dataset& part : parts) {
-    EXPECT_EQ(part.encoding.features.size(), rows.encoding.features.size());
+    EXPECT_EQ(part.encoding.feature_count(), rows.encoding.feature_count());
     EXPECT_EQ(part.summary.rows_read, rows.summary.rows_read);
     EXPECT_EQ(part.summary.notes, rows.summary.notes);
     append_shard(part.shard, rows);

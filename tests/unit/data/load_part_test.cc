@@ -233,7 +233,7 @@ void expect_two_readers(LoadRequest request) {
     SCOPED_TRACE(r);
     EXPECT_EQ(four[r].summary.notes, two[0].summary.notes);
     EXPECT_EQ(four[r].summary.rows_read, two[0].summary.rows_read);
-    ASSERT_EQ(four[r].encoding.features.size(), two[0].encoding.features.size());
+    ASSERT_EQ(four[r].encoding.feature_count(), two[0].encoding.feature_count());
     EXPECT_EQ(four[r].encoding.fill, two[0].encoding.fill);
     if (r < 2) {
       expect_same(four[r].shard, two[r].shard);

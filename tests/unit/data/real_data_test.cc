@@ -15,7 +15,7 @@ std::string real(const std::string& name) {
 std::map<std::string, double> column_sums(const Rows& rows) {
   std::map<std::string, double> sums;
   for (const auto& row : rows.x) {
-    for (std::size_t c = 0; c < row.size(); ++c) sums[rows.encoding.features[c].name] += row[c];
+    for (std::size_t c = 0; c < row.size(); ++c) sums[rows.encoding.feature_name(c)] += row[c];
   }
   return sums;
 }

@@ -9,7 +9,7 @@ Rows stream_rows(const std::string& path, const Encoding& encoding, bool want_ta
   Rows rows;
   rows.encoding = encoding;
   rows.summary = stream({{path}, Format::automatic, want_target}, encoding, [&](const Shard& block) {
-    EXPECT_EQ(block.cols(), encoding.features.size());
+    EXPECT_EQ(block.cols(), encoding.feature_count());
     EXPECT_EQ(block.targets.size(), want_target ? block.rows() : 0u);
     append_shard(block, rows);
   });

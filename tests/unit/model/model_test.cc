@@ -209,20 +209,47 @@ TEST_F(ModelTest, TheFileHasThePromisedKeys) {
   EXPECT_TRUE(json.at("muster").is_string());
 }
 
-TEST_F(ModelTest, LibsvmFeaturesAreNamedOnce) {
+Model libsvm(std::size_t features, const std::vector<std::pair<std::string, double>>& coefficients) {
   Encoding encoding;
   encoding.format = Format::libsvm;
+  encoding.libsvm_base = 0;
+  encoding.libsvm_features = features;
   Model model;
-  for (const std::string name : {"1", "2", "3"}) {
-    encoding.features.push_back({.name = name, .column = {}, .level = {}});
-    model.coefficients.push_back({name, 1});
-  }
+  for (const auto& [name, value] : coefficients) model.coefficients.push_back({name, value});
   model.encoding = std::make_shared<const Encoding>(encoding);
-  const Model after = again(model);
+  return model;
+}
+
+TEST_F(ModelTest, LibsvmFeaturesAreTheirIndexAndZerosNeedNotBeListed) {
+  const Model after = again(libsvm(50'000'000, {{"0", 1.5}, {"7", -2}, {"49999999", 0.25}}));
   EXPECT_FALSE(nlohmann::json::parse(text()).at("encoding").contains("features"));
-  ASSERT_EQ(after.encoding->features.size(), 3u);
-  EXPECT_EQ(after.encoding->features[2].name, "3");
-  EXPECT_EQ(after.encoding->features[2].column, "");
+  EXPECT_LT(text().size(), 2000u);
+  EXPECT_EQ(after.encoding->feature_count(), 50'000'000u);
+  EXPECT_EQ(after.encoding->feature_name(49'999'999), "49999999");
+  ASSERT_EQ(after.coefficients.size(), 3u);
+  EXPECT_EQ(after.coefficients[1].feature, "7");
+  EXPECT_EQ(after.coefficients[2].value, 0.25);
+}
+
+TEST_F(ModelTest, LibsvmCoefficientsThatAreNoIndexOfTheModelAreRefused) {
+  for (const std::string name : {"3", "x", "-1", ""}) {
+    libsvm(3, {{"1", 1}, {name, 2}}).save(path());
+    try {
+      Model::load(path());
+      FAIL() << name;
+    } catch (const InputError& error) {
+      EXPECT_EQ(std::string(error.what()), path() + ": encoding.libsvm_features does not go with the coefficient of '" +
+                                               name + "': indices ascend from 0 to 2");
+    }
+  }
+}
+
+TEST_F(ModelTest, AModelThatListsEveryLibsvmFeatureNeedsNoCount) {
+  libsvm(2, {{"0", 1}, {"1", 2}}).save(path());
+  nlohmann::json json = nlohmann::json::parse(text());
+  json.at("encoding").erase("libsvm_features");
+  std::ofstream(path()) << json.dump();
+  EXPECT_EQ(Model::load(path()).encoding->feature_count(), 2u);
 }
 
 TEST_F(ModelTest, AnUnknownOrUndefinedCertificateIsNull) {
