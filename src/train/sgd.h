@@ -14,10 +14,10 @@
 //
 // Step: α_t = 1/(2(𝓛 + Lτ)), 𝓛 the expected smoothness of a push (sgd_facts.h), L that of F, τ the largest staleness of
 // late. τ = 0 is Gower et al.'s; for batches of all rows αL(2τ + 1) is at most about 1, a third of what delayed descent
-// bears. Damping: a push τ late counts (1 + m − 1)/(1 + τ) of the step for the expected staleness, m − 1, and never
-// more than the step for its own; one slow worker then shortens its own steps and not all. It also makes the slow count
-// less. AdaGrad: D_j = 1/(1 + α_0 √(Σ g_j²)/r), r the size of a coefficient: after many touches, α D_j → (α/α_0) r/√(Σ
-// g_j²).
+// bears. Bulk synchronous, each of a clock's m pushes counts as m − 1 late: all were computed at one w. Damping: a push
+// τ late counts (1 + m − 1)/(1 + τ) of the step for the expected staleness, m − 1, and never more than the step for its
+// own; one slow worker then shortens its own steps and not all. It also makes the slow count less. AdaGrad: D_j = 1/(1
+// + α_0 √(Σ g_j²)/r), r the size of a coefficient: after many touches, α D_j → (α/α_0) r/√(Σ g_j²).
 //
 // Sources: L. Bottou, F. Curtis, J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Review 60
 // (2018); R. M. Gower et al., ICML 2019 (step); J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011) (AdaGrad); W. Zhang, S.

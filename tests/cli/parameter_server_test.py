@@ -52,8 +52,8 @@ def test_dave_ends_where_mapreduce_ends(tmp_path, table, problem, workers, serve
 def test_dave_reaches_the_objective_of_mapreduce_on_real_sets(tmp_path, name):
     data = [unpack(tmp_path, name), *ARGUMENTS[name], *PENALTY]
     _, best = trained(tmp_path, *data, "--tolerance", "1e-12", name="best")
-    for workers in (2, 3):
-        _, report = trained(tmp_path, *data, *SERVER, "-n", workers, "--tolerance", "1e-11", timeout=300)  # of f at the best constant
+    for workers in (2, 3):  # the tolerance is of f at the best constant
+        _, report = trained(tmp_path, *data, *SERVER, "-n", workers, "--tolerance", "1e-11", timeout=300)
         assert report["stop_reason"] == "converged"
         assert objective(report) == pytest.approx(objective(best), rel=1e-8)
         assert report["rounds"][-1]["round"] < 10_000  # by the measured curvature; rcv1 by its bound: 65,000
@@ -83,6 +83,15 @@ def test_the_plain_rule_under_bsp_is_gradient_descent_bit_for_bit(tmp_path, tabl
         sgd, _ = trained(tmp_path, *same, *SERVER, "--solver", "sgd", "--sync", "bsp", "-n", 3, "--servers", 2,
                          "--transport", transport, "--max-rounds", 9, name=transport, code=3)
         assert sgd.bits == gd.bits
+
+
+@needs_mpi
+def test_dave_under_bsp_has_the_same_bits_on_every_transport(tmp_path, table):
+    same = [table, *LOGISTIC, *SERVER, "--sync", "bsp", "--reproducible", "--tolerance", "1e-9"]
+    threads, _ = trained(tmp_path, *same, "-n", 3, name="threads")
+    simulated, _ = trained(tmp_path, *same, "-n", 3, "--transport", "sim", name="sim")
+    messages, _ = trained(tmp_path, *same, name="mpi", ranks=4)
+    assert threads.bits == simulated.bits == messages.bits
 
 
 @needs_mpi
