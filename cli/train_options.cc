@@ -23,6 +23,20 @@ void add_polynomial(const std::string& text, std::map<std::string, int>& polynom
   polynomials[text.substr(0, colon)] = degree;
 }
 
+// As in 500MB or 2GiB.
+double parse_size(const std::string& given) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"kB", 1e3},     {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},
+      {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}, {"B", 1}};
+  double number = 0;
+  const char* end = given.data() + given.size();
+  const auto [rest, error] = std::from_chars(given.data(), end, number);
+  for (const auto& [unit, bytes] : kUnits) {
+    if (error == std::errc() && number > 0 && std::string_view(rest, end) == unit) return number * bytes;
+  }
+  throw InputError(fmt::format("--memory takes a size such as 500MB or 2GB, not '{}'", given));
+}
+
 // Options of train as given, before they mean something.
 struct Unread {
   bool no_intercept = false;
@@ -54,6 +68,9 @@ void add_data_options(OptionSet& set, DataOptions& data, Unread& unread) {
       "--storage",
       {{"auto", StorageChoice::automatic}, {"float64", StorageChoice::float64}, {"float32", StorageChoice::float32}},
       data.storage, "element type of the rows in memory [auto: float32 where that loses nothing]");
+  set.value("--memory", "SIZE",
+            "what a process may use, as in 2GB; rows that do not fit are read anew on every pass [what is available]",
+            [&data](const std::string& given) { data.memory_bytes = parse_size(given); });
 }
 
 std::int64_t parse_count(const std::string& option, const std::string& given, const std::string& text,

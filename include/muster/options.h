@@ -102,6 +102,9 @@ struct DataOptions {
   std::map<std::string, int> polynomials;  // column -> degree >= 2: adds powers 2..degree of that column
   LibsvmBase libsvm_base = LibsvmBase::automatic;
   StorageChoice storage = StorageChoice::automatic;
+  // Bytes that a process should not exceed; 0: what the machine has available. Rows that do not fit are read anew on
+  // every pass.
+  double memory_bytes = 0;
 };
 
 // f(w, b) = (1/S) Σ s_i loss(x_i·w + b + o_i, y_i) + (l2/2)|w|² + l1|w|₁

@@ -260,6 +260,17 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
   return layout;
 }
 
+double shard_bytes(const Layout& layout, std::size_t rows, std::size_t value_bytes) {
+  const std::size_t beside = layout.target.has_value() + layout.weight.has_value() + layout.offset.has_value();
+  std::size_t row = beside * sizeof(double);
+  if (layout.sparse) {
+    row += sizeof(std::uint64_t) + layout.slots.size() * (sizeof(std::uint32_t) + value_bytes);
+  } else {
+    row += layout.features * value_bytes;
+  }
+  return static_cast<double>(rows) * static_cast<double>(row);
+}
+
 Shard build_shard(const Layout& layout, std::vector<StagedBlock> blocks) {
   std::size_t rows = 0;
   for (const StagedBlock& block : blocks) rows += block.rows;

@@ -40,6 +40,9 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
 // Takes the blocks apart one by one, freeing each when it is done.
 Shard build_shard(const Layout& layout, std::vector<StagedBlock> blocks);
 
+// What the shard of so many rows takes, at most, with values of so many bytes.
+double shard_bytes(const Layout& layout, std::size_t rows, std::size_t value_bytes);
+
 // Whether rows are better kept sparse: less than a fifth of the entries are expected to be other than 0, by the numbers
 // of levels alone.
 bool expects_sparse(const Encoding& encoding);

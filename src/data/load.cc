@@ -148,6 +148,17 @@ void check_row_count(std::int64_t in_files, std::int64_t read) {
       fmt::format("{} rows were read but the files hold {}: a file was changed while it was read", read, in_files));
 }
 
+std::string readable_bytes(double bytes) {
+  const char* unit = "MB";
+  double number = bytes / 1e6;
+  for (const char* larger : {"GB", "TB"}) {
+    if (number < 1000) break;
+    number /= 1000;
+    unit = larger;
+  }
+  return fmt::format("{:.{}f} {}", number, number < 10 ? 1 : 0, unit);
+}
+
 std::string spell(double number) {
   return fmt::format("{}", number);
 }

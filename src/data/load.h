@@ -9,6 +9,7 @@
 
 #include "base/peers.h"
 #include "data/encoding.h"
+#include "data/row_budget.h"
 #include "data/shard.h"
 #include "muster/options.h"
 
@@ -23,6 +24,8 @@ struct LoadRequest {
   // Only so many of the peers, the first, read rows; the others agree with them and get shards of no rows, of the same
   // kind and columns. 0 or more than there are: all.
   int readers = 0;
+  // What this worker's process may hold of rows; null: any number. Outlives all use of the request.
+  RowBudget* budget = nullptr;
 };
 
 // Called on the reading worker, at most a few times a second.
@@ -44,6 +47,8 @@ struct Dataset {
   Encoding encoding;
   Shard shard;
   LoadSummary summary;
+  // Equal on every worker: the rows do not fit their budgets, and no shard has any; StreamedRows reads them.
+  bool streamed = false;
 };
 
 // Collective over peers. Throws InputError, the same sentence on every worker, naming file, line and column; line

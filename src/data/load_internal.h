@@ -61,6 +61,7 @@ class ProgressMeter {
 void note_unsplittable(const Catalog& catalog, int readers, std::vector<std::string>& notes);
 int reader_count(const LoadRequest& request, int workers);
 void check_row_count(std::int64_t in_files, std::int64_t read);
-std::string spell(double number);  // shortest text that reads back as the same number
+std::string readable_bytes(double bytes);  // "3.1 GB"
+std::string spell(double number);          // shortest text that reads back as the same number
 
 }  // namespace muster

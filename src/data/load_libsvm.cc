@@ -6,6 +6,7 @@
 
 #include "data/agree.h"
 #include "data/csv_text.h"
+#include "data/kept_blocks.h"
 #include "data/libsvm_blocks.h"
 #include "data/load_internal.h"
 #include "muster/error.h"
@@ -93,13 +94,13 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
   const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
   const std::uint32_t lowest = request.options.libsvm_base == LibsvmBase::one ? 1 : 0;
   ProgressMeter meter(progress, catalog, own);
-  std::vector<StagedLibsvm> blocks;
+  KeptBlocks<StagedLibsvm> blocks(request.budget);
   const auto all = gather_or_throw(peers, [&] {
     Tally tally;
     LibsvmReader reader(catalog, own, lowest, kHighestLibsvmIndex);
     LibsvmRows rows;
     while (reader.next(rows)) {
-      blocks.push_back(stage_libsvm(rows, request.options.storage));
+      blocks.add(stage_libsvm(rows, request.options.storage));
       tally.rows_read += rows.rows();
       for (const std::uint32_t index : rows.indices) {
         tally.lowest = std::min<std::uint64_t>(tally.lowest, index);
@@ -125,7 +126,8 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
   data.summary.rows_in_files = static_cast<std::int64_t>(tally.rows_counted);
   data.summary.rows_read = static_cast<std::int64_t>(tally.rows_read);
   note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
-  data.shard = build_libsvm_shard(data.encoding, std::move(blocks), request.options.storage);
+  agree_to_hold(blocks, 0, peers, data);  // staged in about the size of the matrix
+  data.shard = build_libsvm_shard(data.encoding, blocks.release(), request.options.storage);
   return data;
 }
 

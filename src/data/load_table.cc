@@ -9,6 +9,7 @@
 #include "data/csv_slices.h"
 #include "data/csv_text.h"
 #include "data/encode.h"
+#include "data/kept_blocks.h"
 #include "data/load_internal.h"
 #include "muster/error.h"
 
@@ -216,22 +217,26 @@ void encode(const LoadRequest& request, const std::vector<ColumnPlan>& plan, con
 
 struct Staged {
   Stager stager;
-  std::vector<StagedBlock> blocks;
+  KeptBlocks<StagedBlock> blocks;
+  bool wide = false;  // some feature's cells are not floats
 };
 
-Tally read_rows(TableReader& reader, std::int64_t rows_scanned, std::size_t columns, Staged& staged,
+Tally read_rows(TableReader& reader, std::int64_t rows_scanned, const std::vector<ColumnPlan>& plan, Staged& staged,
                 ProgressMeter& meter, Peers& peers) {
   const auto all = gather_or_throw(peers, [&] {
     TableBatch batch;
     while (reader.next(batch)) {
-      staged.blocks.push_back(staged.stager.stage(batch, [&](std::int64_t row) { return reader.where(row); }));
+      StagedBlock block = staged.stager.stage(batch, [&](std::int64_t row) { return reader.where(row); });
+      for (std::size_t c = 0; c < plan.size(); ++c)
+        staged.wide |= plan[c].role == Role::feature && block.columns[c].kind == StagedBlock::Kind::float64;
+      staged.blocks.add(std::move(block));
       meter.at(reader.bytes_read(), staged.stager.rows_read());
       peers.progress();
     }
     meter.finish(staged.stager.rows_read());
-    return pack(staged.stager, rows_scanned + reader.rows_counted(), columns);
+    return pack(staged.stager, rows_scanned + reader.rows_counted(), plan.size());
   });
-  return merge(all, columns);
+  return merge(all, plan.size());
 }
 
 }  // namespace
@@ -266,9 +271,10 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   }
   check_polynomials(plan);
 
-  Staged staged{Stager(plan, {request.options.missing, request.options.storage, false}), {}};
+  Staged staged{Stager(plan, {.missing = request.options.missing, .storage = request.options.storage}),
+                KeptBlocks<StagedBlock>(request.budget)};
   ProgressMeter meter(progress, catalog, own);
-  const Tally tally = read_rows(*reader, rows_scanned, plan.size(), staged, meter, peers);
+  const Tally tally = read_rows(*reader, rows_scanned, plan, staged, meter, peers);
   reader.reset();
   release_free_memory();  // before the matrix grows
   check_row_count(tally.rows_counted, tally.rows_read);
@@ -289,7 +295,11 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   std::vector<const Levels*> levels;
   for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&staged.stager.levels(c));
   const Layout layout = make_layout(plan, levels, data.encoding, request.options.storage);
-  data.shard = build_shard(layout, std::move(staged.blocks));
+  const bool wide = staged.wide || !data.encoding.fill.empty() || !layout.powers.empty();
+  const bool single = request.options.storage == StorageChoice::float32 || !wide;
+  const auto rows = static_cast<std::size_t>(staged.stager.rows_read() - staged.stager.rows_dropped());
+  agree_to_hold(staged.blocks, shard_bytes(layout, rows, single ? sizeof(float) : sizeof(double)), peers, data);
+  data.shard = build_shard(layout, staged.blocks.release());
   return data;
 }
 

@@ -19,6 +19,7 @@ class Pages {
   }
   ~Pages();
 
+  std::size_t size() const { return size_; }
   template <class T>
   T* at(std::size_t offset) const {  // offset in bytes, a multiple of sizeof(T)
     return reinterpret_cast<T*>(data_ + offset);

@@ -98,8 +98,7 @@ void Stager::check_target(std::size_t c, const TableBatch::Column& cells) {
     if (std::isnan(y) || std::find(allowed_targets_.begin(), allowed_targets_.end(), y) != allowed_targets_.end())
       continue;
     refuse(static_cast<std::int64_t>(i),
-           fmt::format("column '{}' holds the level '{}', which the model has not seen in training",
-                       shown(plan_[c].name), y));
+           fmt::format("column '{}' holds the level '{}'{}", shown(plan_[c].name), y, rules_.unknown_level));
     return;
   }
 }
@@ -127,9 +126,8 @@ void Stager::translate(std::size_t c, const TableBatch::Column& cells) {
       if (known != levels.codes.end()) {
         code = known->second;
       } else if (levels.fixed) {
-        refuse(static_cast<std::int64_t>(i),
-               fmt::format("column '{}' holds the level '{}', which the model has not seen in training",
-                           shown(column.name), shown(name)));
+        refuse(static_cast<std::int64_t>(i), fmt::format("column '{}' holds the level '{}'{}", shown(column.name),
+                                                         shown(name), rules_.unknown_level));
         return;
       } else if (!column.categorical && column.role == Role::feature && as_number(name)) {
         refuse(static_cast<std::int64_t>(i), fmt::format("column '{}' holds the number '{}' though other cells of it "

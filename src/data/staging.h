@@ -37,6 +37,8 @@ struct StagerRules {
   MissingPolicy missing = MissingPolicy::error;
   StorageChoice storage = StorageChoice::automatic;
   bool keeps_order = false;  // prediction: a row can not be dropped
+  // Ends the sentence about a level that is not among the fixed ones.
+  const char* unknown_level = ", which the model has not seen in training";
 };
 
 class Stager {

@@ -59,7 +59,7 @@ std::vector<ColumnPlan> plan_of(const Encoding& encoding, bool want_target) {
 }
 
 Stager stager_for(const std::vector<ColumnPlan>& plan, const Encoding& encoding) {
-  Stager stager(plan, {encoding.missing, StorageChoice::float64, true});
+  Stager stager(plan, {.missing = encoding.missing, .storage = StorageChoice::float64, .keeps_order = true});
   for (std::size_t c = 0; c < plan.size(); ++c) {
     if (plan[c].role == Role::feature && plan[c].type == Type::text) {
       for (const CategoricalColumn& known : encoding.categoricals) {

@@ -92,17 +92,22 @@ double strong_convexity_bound(FitContext& context, const Evaluation& at, double 
   return square / (2 * context.problem().l2) + by_intercept;
 }
 
-// Of weights × values, over all workers; 0 where there is none.
+// Mean square of the targets around their mean, over all workers; 0 where that is rounding only.
 double spread_of_targets(FitContext& context) {
-  const auto mean_of = [&](auto&& value) {
-    DoubleDouble sum = 0;
-    context.rows.each_target([&](double y, double s) { sum += two_product(s, value(y)); });
-    double pair[] = {sum.high, sum.low};
-    context.add_up(pair, ReduceOp::sum_double_double);
-    return (pair[0] + pair[1]) / context.agreed.weight;
-  };
-  const double mean = mean_of([](double y) { return y; });
-  return mean_of([mean](double y) { return (y - mean) * (y - mean); });
+  constexpr double kRounding = 1e-28;
+  const double centre = context.agreed.target_centre;  // near their mean; what it is off by is taken off
+  DoubleDouble sum = 0, square = 0;
+  context.rows.each_target([&](double y, double s) {
+    const DoubleDouble z = two_sum(y, -centre);
+    sum += z * s;
+    square += z * z * s;
+  });
+  double pairs[] = {sum.high, sum.low, square.high, square.low};
+  context.add_up(pairs, ReduceOp::sum_double_double);
+  const DoubleDouble mean = DoubleDouble(pairs[0], pairs[1]) / context.agreed.weight;
+  const DoubleDouble squares = DoubleDouble(pairs[2], pairs[3]) / context.agreed.weight;
+  const DoubleDouble spread = squares - mean * mean;
+  return spread.high > kRounding * squares.high ? static_cast<double>(spread) : 0.0;
 }
 
 // FNV-1a over the bits.

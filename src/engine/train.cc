@@ -8,13 +8,16 @@
 #include "base/atomic_file.h"
 #include "base/executor.h"
 #include "cluster/tracing_endpoint.h"
+#include "data/agree.h"
 #include "data/load.h"
+#include "data/streamed_rows.h"
 #include "engine/check_options.h"
 #include "engine/checkpoint.h"
 #include "engine/division.h"
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
 #include "engine/launch.h"
+#include "engine/memory_limit.h"
 #include "engine/reporter.h"
 #include "engine/stop_request.h"
 #include "kernels/instruction_set.h"
@@ -134,9 +137,49 @@ void finish_report(const TrainOptions& options, const LoadSummary& summary, bool
   }
 }
 
+SplitChoice split_of(const RunOptions& run, const Dataset& data, int ranks) {
+  SplitChoice choice =
+      choose_split(run, data.encoding.feature_count(), data.summary.rows_read - data.summary.rows_dropped, ranks);
+  if (!data.streamed || choice.shape.columns == 1) return choice;
+  if (run.split.kind != SplitOptions::Kind::automatic)
+    throw InputError(
+        "--split cuts the columns of rows in memory, and the rows do not fit there: use --split rows, or raise "
+        "--memory");
+  return {{ranks, 1}, "rows, because they are read as a stream"};
+}
+
+// A rank's rows: the shard's, or a stream where they do not fit in memory.
+class TrainingRows {
+ public:
+  // Collective.
+  TrainingRows(const LoadRequest& request, Dataset& data, const StreamOptions& options, Peers& peers)
+      : request_(request), data_(data) {
+    if (!data.streamed) return;
+    streamed_.emplace(request, data.encoding, request.readers, options);
+    together(peers, [&] {
+      if (peers.rank() < request.readers) streamed_->add(peers.rank());
+    });
+  }
+
+  RowSource* stream() { return streamed_ ? &*streamed_ : nullptr; }
+  void adopt(int lost, const std::function<void()>& progress) {
+    if (streamed_) return streamed_->add(lost);
+    append_rows(data_.shard, load_part(request_, data_.encoding, lost, request_.readers, progress));
+  }
+  void abandon() {
+    if (streamed_) return streamed_->clear();
+    data_.shard = without_rows(data_.shard);
+  }
+
+ private:
+  const LoadRequest& request_;
+  Dataset& data_;
+  std::optional<StreamedRows> streamed_;
+};
+
 // What one rank does. The result is the same on every rank.
 TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
-                       Endpoint& endpoint) {
+                       MemoryLimit& memory, Endpoint& endpoint) {
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_request());
   if (options.run.mode == Mode::mapreduce) check_split(options.run, endpoint.size());
@@ -144,42 +187,36 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
   reporter.begin(Progress::Stage::reading);
-  const LoadRequest load_request{options.data,
-                                 options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
-                                 options.problem.positive, readers_of(options.run, endpoint.size())};
+  const LoadRequest load_request{
+      options.data, options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
+      options.problem.positive, readers_of(options.run, endpoint.size()), &memory.rows(endpoint)};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
-  if (options.run.mode == Mode::mapreduce) {
-    const LoadSummary& summary = data.summary;
-    division.emplace(choose_split(options.run, data.encoding.feature_count(), summary.rows_read - summary.rows_dropped,
-                                  endpoint.size()),
-                     endpoint, data);
-  }
+  if (options.run.mode == Mode::mapreduce)
+    division.emplace(split_of(options.run, data, endpoint.size()), endpoint, data);
+  // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
+  std::function<void()> between_blocks = [&] { endpoint.progress(); };
+  if (transport == TransportChoice::sim) between_blocks = {};
+  TrainingRows rows(load_request, data, {memory.window_bytes(load_request.readers), between_blocks}, peers);
   const double load_seconds = reporter.seconds();
 
   const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
   Checkpoints checkpoints(options, data.encoding, endpoint);
-  // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
-  std::function<void()> between_blocks = [&] { endpoint.progress(); };
-  if (transport == TransportChoice::sim) between_blocks = {};
   Executor executor(options.run.threads, between_blocks);
 
   reporter.begin(Progress::Stage::training);
   const FitRequest request{
       .data = data,
       .options = options,
+      .rows = rows.stream(),
       .instruction_set = instruction_set,
       .cancellation = &stop_request(),
       .start = start,
       .topology = topology ? &*topology : nullptr,
       .division = division ? &*division : nullptr,
       .losses_end_run = transport == TransportChoice::mpi,
-      .adopt =
-          [&](int lost) {
-            append_rows(data.shard, load_part(load_request, data.encoding, lost, load_request.readers,
-                                              [&] { endpoint.progress(); }));
-          },
-      .abandon_rows = [&] { data.shard = without_rows(data.shard); },
+      .adopt = [&](int lost) { rows.adopt(lost, [&] { endpoint.progress(); }); },
+      .abandon_rows = [&] { rows.abandon(); },
       .restore = [&] { return last_checkpoint(options, data.encoding); },
       .on_round =
           [&](const RoundReport& round, double gap) {
@@ -208,15 +245,16 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   endpoint_options.reproducible = options.run.reproducible;
   endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
+  MemoryLimit memory(options.data.memory_bytes, transport != TransportChoice::mpi);
   std::optional<TrainResult> result;
   const auto rank_main = [&](Endpoint& endpoint) {
     TrainResult mine;
     if (options.trace) {
       TracingEndpoint traced(endpoint, transport == TransportChoice::mpi && !options.run.reproducible);
-      mine = train_rank(options, transport, observer, traced);
+      mine = train_rank(options, transport, observer, memory, traced);
       mine.trace = traced.collect();
     } else {
-      mine = train_rank(options, transport, observer, endpoint);
+      mine = train_rank(options, transport, observer, memory, endpoint);
     }
     // As threads, only rank 0 writes here; as processes, there is one rank in each.
     if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);

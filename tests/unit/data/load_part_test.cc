@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "arrow_files.h"
+#include "data/streamed_rows.h"
 #include "load_helpers.h"
 
 namespace muster {
@@ -54,6 +55,48 @@ std::vector<Dataset> datasets_on(int n, const LoadRequest& request) {
   return on_workers<Dataset>(n, [&](Peers& peers) { return load(request, peers); });
 }
 
+// The windows of a pass, put together.
+Shard windows_of(RowSource& rows, std::size_t align) {
+  Shard all = slice_rows(rows.head(), 0, 0);
+  const std::unique_ptr<RowPass> pass = rows.begin(align);
+  bool last = false;
+  while (const Shard* window = pass->next()) {
+    EXPECT_FALSE(last);
+    last = window->rows() % align != 0;
+    append_rows(all, *window);
+  }
+  return all;
+}
+
+void expect_shape(const RowShape& a, const RowShape& b) {
+  EXPECT_EQ(a.rows, b.rows);
+  EXPECT_EQ(a.cols, b.cols);
+  EXPECT_EQ(a.entries, b.entries);
+  EXPECT_EQ(a.sparse, b.sparse);
+  EXPECT_EQ(a.value_bytes, b.value_bytes);
+  EXPECT_EQ(a.beside, b.beside);
+  EXPECT_EQ(a.weight, b.weight);
+}
+
+// Streamed, each worker's rows are those it would hold, in every pass; and so with the next one's below.
+void expect_streams(const LoadRequest& request, const std::vector<Dataset>& all) {
+  for (int k = 0; k < 3; ++k) {
+    SCOPED_TRACE(fmt::format("stream {}", k));
+    StreamedRows rows(request, all[0].encoding, 3, {.window_bytes = 3000});
+    rows.add(k);
+    Shard expected = all[static_cast<std::size_t>(k)].shard;
+    for (const std::size_t align : {1, 7, 64, 10'000}) expect_same(windows_of(rows, align), expected);
+    expect_shape(rows.shape(), shape_of(expected));
+    const int next = (k + 1) % 3;
+    rows.add(next);
+    append_rows(expected, all[static_cast<std::size_t>(next)].shard);
+    expect_same(windows_of(rows, 16), expected);
+    expect_shape(rows.shape(), shape_of(expected));
+    rows.clear();
+    EXPECT_EQ(windows_of(rows, 16).rows(), 0u);
+  }
+}
+
 // Loads on three workers; each one's rows, read again with what another knows, are the same; and put together in order
 // they are those of one worker who has them all.
 void expect_parts(const LoadRequest& request) {
@@ -74,6 +117,7 @@ void expect_parts(const LoadRequest& request) {
       append_rows(put_together, std::move(again));
     }
   }
+  expect_streams(request, all);
   append_shard(put_together, together);
   EXPECT_EQ(static_cast<std::int64_t>(put_together.rows()), all[0].summary.rows_read - all[0].summary.rows_dropped);
   EXPECT_EQ(together.x, apart.x);
@@ -194,13 +238,90 @@ TEST(LoadPart, FilesThatChangedAreRefused) {
     dir.file(name, now);
     return error_of([&] { load_part(request, encoding, 0, 1); });
   };
-  const std::string table = dir.path() + "/a.csv: ", lines = dir.path() + "/a.svm";
+  const std::string at = dir.path() + "/a.csv", table = at + ": ", lines = dir.path() + "/a.svm";
   EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n", "x,y\n1,23\n", false), table, {"sizes", "changed after training"}));
   EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n", "z,y\n1,2\n", false), table, {"'z'", "changed"}));
-  EXPECT_TRUE(says(after("a.csv", "x,y\na,2\n", "x,y\nb,2\n", false), table, {"level 'b'", "changed"}));
-  EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n2,3\n", "x,y\n1,2\n2,4\n", true), table, {"level '4'", "changed"}));
+  EXPECT_TRUE(says(after("a.csv", "x,y\na,2\n", "x,y\nb,2\n", false), at + ":2: ", {"level 'b'", "changed"}));
+  EXPECT_TRUE(says(after("a.csv", "x,y\n1,2\n2,3\n", "x,y\n1,2\n2,4\n", true), at + ":3: ", {"level '4'", "changed"}));
   EXPECT_TRUE(says(after("a.svm", "1 2:1\n", "1 3:1\n", false), lines, {"index 3", "changed"}));
   EXPECT_TRUE(says(after("a.svm", "1 2:1\n2 2:1\n", "1 2:1\n3 2:1\n", true), lines + ":2", {"label 3", "changed"}));
+}
+
+// Not even where the size and all levels are the same.
+TEST(StreamedRows, AFileThatChangesBetweenTwoPassesIsRefused) {
+  const TemporaryDirectory dir;
+  const std::string path = dir.file("a.csv", "x,y\n1,2\n3,4\n");
+  const LoadRequest request = request_for(path, "y");
+  const Encoding encoding = datasets_on(1, request)[0].encoding;
+  StreamedRows rows(request, encoding, 1, {});
+  rows.add(0);
+  EXPECT_EQ(windows_of(rows, 1).rows(), 2u);
+  const auto time = std::filesystem::last_write_time(path);
+  const auto again = [&](const std::string& text, std::chrono::seconds later) {
+    dir.file("a.csv", text);
+    std::filesystem::last_write_time(path, time + later);
+    return error_of([&] { windows_of(rows, 1); });
+  };
+  EXPECT_TRUE(says(again("x,y\n1,2\n3,5\n", std::chrono::seconds(1)), path, {"not what it was", "after training"}));
+  EXPECT_TRUE(says(again("x,y\n1,2\n3,45\n", std::chrono::seconds(0)), path, {"not what it was"}));
+  // What can not be read says where, as at first.
+  EXPECT_TRUE(says(again("x,y\n1,2\n3,q\n", std::chrono::seconds(0)), path + ":3:", {"'y'", "'q'"}));
+  EXPECT_TRUE(says(again("x,y\n1,2\n3 4\n", std::chrono::seconds(0)), path + ":3:", {"1 cell"}));
+  std::filesystem::remove(path);
+  EXPECT_TRUE(says(error_of([&] { windows_of(rows, 1); }), path, {"not what it was"}));
+}
+
+// A pass that is given up does not wait for its reader to come to the end.
+TEST(StreamedRows, APassCanBeGivenUpAtAnyPlace) {
+  const TemporaryDirectory dir;
+  const LoadRequest request = request_for(dir.file("a.csv", mixed_csv(4000)), "y");
+  LoadRequest dropping = request;
+  dropping.options.missing = MissingPolicy::drop;
+  const Dataset data = datasets_on(1, dropping)[0];
+  StreamedRows rows(dropping, data.encoding, 1, {.window_bytes = 1000});
+  rows.add(0);
+  for (int windows = 0; windows < 6; ++windows) {
+    const std::unique_ptr<RowPass> pass = rows.begin(3);
+    for (int w = 0; w < windows; ++w) ASSERT_NE(pass->next(), nullptr);
+  }
+  expect_same(windows_of(rows, 5), data.shard);
+}
+
+std::vector<Dataset> datasets_within(LoadRequest request, double bytes) {
+  RowBudget budget(bytes);
+  request.budget = &budget;
+  return datasets_on(3, request);
+}
+
+// One budget for three workers: all hold their rows, or none.
+void expect_streamed_below(const LoadRequest& request, double bytes) {
+  const std::vector<Dataset> held = datasets_within(request, 1.02 * bytes), free = datasets_on(3, request);
+  const std::vector<Dataset> streamed = datasets_within(request, 0.98 * bytes);
+  for (std::size_t r = 0; r < 3; ++r) {
+    EXPECT_FALSE(held[r].streamed);
+    expect_same(held[r].shard, free[r].shard);
+    EXPECT_TRUE(streamed[r].streamed);
+    expect_same(streamed[r].shard, slice_rows(streamed[r].shard, 0, 0));
+    EXPECT_EQ(streamed[r].shard.cols(), free[r].shard.cols());
+    EXPECT_EQ(streamed[r].summary.rows_read, free[r].summary.rows_read);
+    EXPECT_EQ(streamed[r].encoding.fill, free[r].encoding.fill);
+    ASSERT_EQ(streamed[r].summary.notes.size(), free[r].summary.notes.size() + 1);
+    EXPECT_NE(streamed[r].summary.notes.back().find("--memory"), std::string::npos);
+  }
+}
+
+TEST(RowBudget, RowsThatExceedItAreStreamedByAll) {
+  const TemporaryDirectory dir;
+  std::string dense = "a,b,c,y\n", sparse;
+  for (int i = 0; i < 20'000; ++i) {
+    dense += fmt::format("{},{},{},{}\n", i + 0.1, i, 2 * i, i % 7);
+    sparse += fmt::format("{} 1:{} 5:1 9:1\n", i % 2, i);
+  }
+  const double target = sizeof(double), wide = sizeof(double), index = sizeof(std::uint32_t);
+  expect_streamed_below(request_for(dir.file("a.csv", dense), "y"), 20'000 * (3 * wide + target));
+  // Staged: besides entries and label, the length of a row.
+  expect_streamed_below(request_for(dir.file("a.svm", sparse), ""),
+                        20'000 * (3 * (sizeof(float) + index) + target + sizeof(std::uint32_t)));
 }
 
 TEST(AppendRows, FloatAndDoubleBecomeDouble) {

@@ -1,0 +1,231 @@
+#include "data/part_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "data/csv_text.h"
+#include "data/encode.h"
+#include "data/libsvm_blocks.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+using Role = ColumnPlan::Role;
+using Type = ColumnPlan::Type;
+
+constexpr std::size_t kTableBlock = std::size_t{2} << 20;  // of CSV
+constexpr const char* kBefore = ", which it did not before: the data were changed after training began";
+
+[[noreturn]] void throw_changed(const std::string& where, const std::string& what) {
+  throw InputError(fmt::format("{}: {}: the data were changed after training began", where, what));
+}
+
+bool has_levels(const Encoding& encoding, const std::string& column) {
+  return std::any_of(encoding.categoricals.begin(), encoding.categoricals.end(),
+                     [&](const CategoricalColumn& c) { return c.column == column; });
+}
+
+// The plan of the load(), with the types agreed then.
+std::vector<ColumnPlan> plan_again(const LoadRequest& request, const std::vector<std::string>& columns,
+                                   const std::string& file, const Encoding& encoding) {
+  std::vector<ColumnPlan> plan = plan_columns(columns, file, request);
+  std::size_t features = 0;
+  for (ColumnPlan& column : plan) {
+    const bool text = column.role == Role::feature  ? has_levels(encoding, column.name)
+                      : column.role == Role::target ? encoding.loaded_from.target_is_text
+                                                    : false;
+    column.type = text ? Type::text : Type::number;
+    if (column.role != Role::feature || text) continue;
+    const bool known = std::any_of(encoding.features.begin(), encoding.features.end(),
+                                   [&](const Feature& f) { return f.column == column.name; });
+    if (!known) throw_changed(file, fmt::format("column '{}' was not there before", shown(column.name)));
+    features += static_cast<std::size_t>(column.degree);
+  }
+  for (const CategoricalColumn& c : encoding.categoricals) features += c.levels.empty() ? 0 : c.levels.size() - 1;
+  if (features != encoding.features.size()) throw_changed(file, "not all columns are there that were");
+  return plan;
+}
+
+Stager stager_again(const std::vector<ColumnPlan>& plan, const DataOptions& options, const Encoding& encoding) {
+  Stager stager(plan, {.missing = options.missing, .storage = options.storage, .unknown_level = kBefore});
+  const bool binary = !encoding.positive_level.empty();
+  for (std::size_t c = 0; c < plan.size(); ++c) {
+    if (plan[c].role == Role::feature && plan[c].type == Type::text) {
+      stager.fix_levels(
+          c, std::find_if(encoding.categoricals.begin(), encoding.categoricals.end(), [&](const CategoricalColumn& k) {
+               return k.column == plan[c].name;
+             })->levels);
+    }
+    if (plan[c].role != Role::target || !binary) continue;
+    if (plan[c].type == Type::text) {
+      stager.fix_levels(c, {encoding.negative_level, encoding.positive_level});
+    } else {
+      stager.fix_target_values({*as_number(encoding.negative_level), *as_number(encoding.positive_level)});
+    }
+  }
+  return stager;
+}
+
+class TablePart final : public PartReader {
+ public:
+  TablePart(const std::vector<ColumnPlan>& plan, std::unique_ptr<TableReader> reader, std::int64_t rows_scanned,
+            const DataOptions& options, const Encoding& encoding)
+      : reader_(std::move(reader)), rows_scanned_(rows_scanned), stager_(stager_again(plan, options, encoding)) {
+    std::vector<const Levels*> levels;
+    for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&stager_.levels(c));
+    layout_ = make_layout(plan, levels, encoding, options.storage);
+  }
+
+  bool stage() override {
+    if (!reader_) return false;
+    if (reader_->next(batch_)) {
+      blocks_.push_back(stager_.stage(batch_, [&](std::int64_t row) { return reader_->where(row); }));
+      return true;
+    }
+    check_row_count(rows_scanned_ + reader_->rows_counted(), stager_.rows_read());
+    reader_.reset();
+    batch_ = {};
+    release_free_memory();  // before the matrix grows
+    return false;
+  }
+  double staged_bytes() const override {
+    std::size_t rows = 0;
+    for (const StagedBlock& block : blocks_) rows += block.rows;
+    return shard_bytes(layout_, rows, sizeof(double));
+  }
+  Shard take() override { return build_shard(layout_, std::exchange(blocks_, {})); }
+
+ private:
+  std::unique_ptr<TableReader> reader_;
+  std::int64_t rows_scanned_;
+  Stager stager_;
+  Layout layout_;
+  TableBatch batch_;
+  std::vector<StagedBlock> blocks_;
+};
+
+class LibsvmPart final : public PartReader {
+ public:
+  LibsvmPart(const Catalog& catalog, const std::vector<Piece>& pieces, std::size_t block_bytes, StorageChoice storage,
+             const Encoding& encoding)
+      : encoding_(encoding),
+        storage_(storage),
+        reader_(std::in_place, catalog, pieces, 0, kHighestLibsvmIndex, block_bytes) {}
+
+  bool stage() override {
+    if (!reader_) return false;
+    if (reader_->next(rows_)) {
+      check_indices();
+      check_labels();
+      rows_read_ += static_cast<std::int64_t>(rows_.rows());
+      blocks_.push_back(stage_libsvm(rows_, storage_));
+      return true;
+    }
+    check_row_count(static_cast<std::int64_t>(reader_->rows_counted()), rows_read_);
+    reader_.reset();
+    rows_ = {};
+    release_free_memory();  // before the matrix grows
+    return false;
+  }
+  double staged_bytes() const override {
+    double bytes = 0;
+    for (const StagedLibsvm& block : blocks_) bytes += static_cast<double>(block.pages.size());
+    return bytes;
+  }
+  Shard take() override { return build_libsvm_shard(encoding_, std::exchange(blocks_, {}), storage_); }
+
+ private:
+  void check_indices() const {
+    const auto base = static_cast<std::uint32_t>(encoding_.libsvm_base);
+    const auto beyond = base + static_cast<std::uint32_t>(encoding_.feature_count());
+    for (std::size_t i = 0; i < rows_.rows(); ++i) {
+      for (std::size_t k = rows_.row_begin[i]; k < rows_.row_begin[i + 1]; ++k) {
+        const std::uint32_t index = rows_.indices[k];
+        if (index < base || index >= beyond)
+          throw_changed(reader_->where(i), fmt::format("index {} did not occur before", index));
+      }
+    }
+  }
+  void check_labels() const {
+    const auto negative = as_number(encoding_.negative_level), positive = as_number(encoding_.positive_level);
+    for (std::size_t i = 0; positive && i < rows_.rows(); ++i) {
+      if (rows_.labels[i] == positive || rows_.labels[i] == negative) continue;
+      throw_changed(reader_->where(i), fmt::format("the label {} did not occur before", spell(rows_.labels[i])));
+    }
+  }
+
+  const Encoding& encoding_;
+  StorageChoice storage_;
+  std::optional<LibsvmReader> reader_;
+  LibsvmRows rows_;
+  std::int64_t rows_read_ = 0;
+  std::vector<StagedLibsvm> blocks_;
+};
+
+}  // namespace
+
+PartFiles::PartFiles(const LoadRequest& request, const Encoding& encoding, int part, int parts,
+                     const std::function<void()>& progress)
+    : request_(request), encoding_(encoding) {
+  MUSTER_CHECK(part >= 0 && part < parts, "a part that no worker had");
+  Inputs inputs = find_inputs(request);
+  const std::string& file = inputs.catalog.files.front().path;
+  if (hash(fingerprint(inputs.catalog)) != encoding.loaded_from.files)
+    throw_changed(file, "the files are not the same, or not of the same sizes");
+  const Parts all = cut(inputs, parts);
+  const auto index = static_cast<std::size_t>(part);
+  pieces_ = all[index];
+  if (inputs.catalog.format == Format::parquet) {
+    plan_ = plan_again(request, parquet_columns(inputs.catalog, inputs.info), file, encoding);
+  } else if (inputs.catalog.format == Format::csv) {
+    CsvPart own = find_slices_alone(inputs.catalog, all, index, progress);
+    plan_ = plan_again(request, own.columns, file, encoding);
+    slices_ = std::move(own.slices);
+    rows_scanned_ = own.rows_scanned;
+  }
+  catalog_ = std::move(inputs.catalog);
+  stamp_files();
+}
+
+void PartFiles::stamp_files() {
+  for (const Piece& piece : pieces_) {
+    const std::filesystem::path path = catalog_.files[piece.file].path;
+    std::error_code unreadable;  // whoever opens the file says why
+    stamps_.push_back(
+        {path, std::filesystem::file_size(path, unreadable), std::filesystem::last_write_time(path, unreadable)});
+  }
+}
+
+void PartFiles::check_unchanged() const {
+  for (const Stamp& stamp : stamps_) {
+    std::error_code unreadable;
+    const auto bytes = std::filesystem::file_size(stamp.path, unreadable);
+    const auto time = std::filesystem::last_write_time(stamp.path, unreadable);
+    if (bytes != stamp.bytes || time != stamp.time) throw_changed(stamp.path, "the file is not what it was");
+  }
+}
+
+std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes) const {
+  check_unchanged();
+  if (catalog_.format == Format::libsvm)
+    return std::make_unique<LibsvmPart>(catalog_, pieces_, block_bytes, request_.options.storage, encoding_);
+  const bool parquet = catalog_.format == Format::parquet;
+  return std::make_unique<TablePart>(plan_,
+                                     parquet
+                                         ? read_parquet(catalog_.files, pieces_, wanted_columns(plan_))
+                                         : read_csv(slices_, wanted_columns(plan_), std::min(block_bytes, kTableBlock)),
+                                     parquet ? 0 : rows_scanned_, request_.options, encoding_);
+}
+
+Shard load_part(const LoadRequest& request, const Encoding& encoding, int part, int parts,
+                const std::function<void()>& progress) {
+  const std::function<void()> tick = progress ? progress : [] {};
+  const std::unique_ptr<PartReader> reader = PartFiles(request, encoding, part, parts, tick).open();
+  while (reader->stage()) tick();
+  return reader->take();
+}
+
+}  // namespace muster

@@ -1,0 +1,58 @@
+// One worker's rows read again, without the other workers' help, with the encoding that load() agreed on.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "data/columns.h"
+#include "data/csv_slices.h"
+#include "data/load_internal.h"
+
+namespace muster {
+
+class PartReader {
+ public:
+  virtual ~PartReader() = default;
+  // Stages some more rows; false at the end. Throws InputError.
+  virtual bool stage() = 0;
+  // What take() will give takes in memory, about.
+  virtual double staged_bytes() const = 0;
+  // The rows staged since the last call.
+  virtual Shard take() = 0;
+};
+
+// Where a worker's rows are, found once and read as often as wanted. Threads: open() and what it gives on any.
+class PartFiles {
+ public:
+  // As load_part(). encoding must outlive it.
+  PartFiles(const LoadRequest& request, const Encoding& encoding, int part, int parts,
+            const std::function<void()>& progress);
+
+  // Blocks of text are of so many bytes at most. Throws InputError where a file is not what it was.
+  std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20) const;
+  // Likewise; a reader that has come to its end does not.
+  void check_unchanged() const;
+
+ private:
+  struct Stamp {
+    std::string path;
+    std::uintmax_t bytes;
+    std::filesystem::file_time_type time;
+  };
+  void stamp_files();
+
+  LoadRequest request_;
+  const Encoding& encoding_;
+  Catalog catalog_;
+  std::vector<Piece> pieces_;
+  std::vector<Stamp> stamps_;
+  // Tables:
+  std::vector<ColumnPlan> plan_;
+  std::vector<CsvSlice> slices_;
+  std::int64_t rows_scanned_ = 0;
+};
+
+}  // namespace muster

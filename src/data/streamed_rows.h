@@ -1,0 +1,52 @@
+// Rows that do not fit in memory: every pass reads the files again, with the encoding agreed on at first, bit for bit.
+// A thread of the pass reads and parses ahead of it, by one window.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/double_double.h"
+#include "data/load.h"
+#include "data/row_source.h"
+
+namespace muster {
+
+class PartFiles;
+
+struct StreamOptions {
+  // Of rows in a window, about. A pass holds some five times as much: a window in use, one that waits, one that is
+  // made, and what is staged for it.
+  double window_bytes = 16e6;
+  // Called on the thread of the pass while it waits for rows, some times a second; may throw.
+  std::function<void()> while_waiting = {};
+};
+
+class StreamedRows final : public RowSource {
+ public:
+  // request is that of the load(), encoding what it gave, parts its number of readers. encoding must outlive this.
+  StreamedRows(const LoadRequest& request, const Encoding& encoding, int parts, const StreamOptions& options);
+  ~StreamedRows() override;
+
+  // Adds the rows of a part below those that are there. Not collective; reads them once. Throws InputError.
+  void add(int part);
+  // Leaves no rows.
+  void clear();
+
+  const RowShape& shape() override { return shape_; }
+  std::unique_ptr<RowPass> begin(std::size_t align) override;
+  const Shard& head() override { return head_; }
+  const Shard* held() override { return nullptr; }
+
+ private:
+  LoadRequest request_;
+  const Encoding& encoding_;
+  int parts_;
+  StreamOptions options_;
+  std::vector<std::shared_ptr<const PartFiles>> files_;
+  Shard head_;  // the first row, or none
+  RowShape shape_;
+  DoubleDouble weight_;
+};
+
+}  // namespace muster

@@ -1,0 +1,184 @@
+"""--memory: rows that do not fit are read anew on every pass, with the result of rows in memory."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from command import MUSTER, needs_mpi, read_model, refused, run, write_csv
+from real_sets import ARGUMENTS, needs_real_sets, unpack
+
+SMALL = ["--memory", "100kB"]
+
+
+def trained(directory, *arguments, name="m", **options):
+    run("train", *arguments, "--reproducible", "-o", directory / f"{name}.json", "--report",
+        directory / f"{name}-r.json", **options)
+    return read_model(directory / f"{name}.json"), json.loads((directory / f"{name}-r.json").read_text(encoding="utf-8"))
+
+
+def streams(report):
+    return any("--memory" in note for note in report["notes"])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rng = np.random.default_rng(4)
+    n = 20_000
+    x = rng.normal(size=(n, 6)) * [1, 30, 0.1, 2, 1, 1] + [0, 5, 1, -3, 0, 0]
+    margin = x @ [1, 0.1, 5, -1, 0, 0] + 1
+    columns = {f"x{j}": x[:, j] for j in range(6)}
+    columns["place"] = np.array(["north", "south", "east"])[rng.integers(0, 3, n)]
+    columns["w"] = rng.integers(1, 4, n)
+    columns["y"] = margin + rng.normal(size=n)
+    columns["c"] = (margin + rng.logistic(size=n) > 0).astype(int)
+    return write_csv(tmp_path_factory.mktemp("data") / "t.csv", columns)
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory):
+    rng = np.random.default_rng(5)
+    lines = []
+    for i in range(12_000):
+        columns = np.sort(rng.choice(300, size=8, replace=False))
+        label = 1 if columns[0] % 3 + rng.normal() > 1 else -1
+        lines.append(f"{label} " + " ".join(f"{j + 1}:{rng.integers(1, 9) / 4}" for j in columns))
+    path = tmp_path_factory.mktemp("data") / "s.svm"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+SQUARED = ["--target", "y", "--drop", "c", "--weight", "w", "--l2", "0.01"]
+LOGISTIC = ["--target", "c", "--drop", "y", "--weight", "w", "--loss", "logistic", "--l2", "0.01"]
+SPARSE = ["--loss", "logistic", "--l2", "0.01"]
+
+
+@pytest.mark.parametrize("arguments", [
+    [*SQUARED, "--solver", "exact", "--verify", "-n", "2"],
+    [*SQUARED, "--solver", "exact", "--poly", "x0:3", "-n", "1"],
+    [*LOGISTIC, "--solver", "lbfgs", "-n", "3", "--threads", "2"],
+    [*LOGISTIC, "--solver", "gd", "--max-rounds", "5", "-n", "1"],
+    [*LOGISTIC, "--mode", "decentralized", "--max-rounds", "5", "-n", "3"],
+    [*LOGISTIC, "--mode", "parameter-server", "--sync", "bsp", "--max-rounds", "5", "-n", "2"],
+], ids=["exact", "powers", "lbfgs", "gd", "nids", "dave"])
+def test_models_have_the_bits_of_rows_in_memory(tmp_path, table, arguments):
+    held, report = trained(tmp_path, table, *arguments, name="held", code=None)
+    streamed, of_stream = trained(tmp_path, table, *arguments, *SMALL, name="streamed", code=None)
+    assert not streams(report) and streams(of_stream)
+    assert streamed.bits == held.bits
+    assert of_stream["certificate"] == report["certificate"]
+    assert [w["rows"] for w in of_stream["workers"]] == [w["rows"] for w in report["workers"]]
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "gd"])
+def test_sparse_models_have_the_bits_of_rows_in_memory(tmp_path, sparse, solver):
+    arguments = [*SPARSE, "--solver", solver, "--max-rounds", "8", "-n", "2"]
+    held, report = trained(tmp_path, sparse, *arguments, name="held", code=None)
+    streamed, of_stream = trained(tmp_path, sparse, *arguments, *SMALL, name="streamed", code=None)
+    assert streams(of_stream) and streamed.bits == held.bits
+    assert of_stream["certificate"] == report["certificate"]
+
+
+@needs_mpi
+def test_processes_stream_as_threads_do(tmp_path, table):
+    arguments = [table, *LOGISTIC, "--solver", "lbfgs", *SMALL]
+    threads, _ = trained(tmp_path, *arguments, "-n", "2", name="threads")
+    processes, report = trained(tmp_path, *arguments, name="mpi", ranks=2)
+    assert streams(report) and processes.bits == threads.bits
+
+
+def test_simulated_times_are_those_of_rows_in_memory(tmp_path, table):
+    arguments = [table, *LOGISTIC, "--transport", "sim", "-n", "4", "--solver", "gd", "--max-rounds", "4"]
+    held, report = trained(tmp_path, *arguments, name="held", code=3)
+    streamed, of_stream = trained(tmp_path, *arguments, *SMALL, name="streamed", code=3)
+    assert streams(of_stream) and streamed.bits == held.bits
+    for one, other in zip(of_stream["rounds"], report["rounds"], strict=True):
+        assert one["seconds"] == pytest.approx(other["seconds"], rel=1e-9)
+
+
+@pytest.mark.parametrize("mode", [["decentralized", "--takeover"], ["parameter-server", "--sync", "bsp"]],
+                         ids=["network", "servers"])
+def test_a_lost_workers_rows_are_streamed_by_another(tmp_path, mode):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(4000, 6))
+    c = (x @ [1, 1, 1, -1, 0, 0] + rng.logistic(size=4000) > 0).astype(int)
+    table = write_csv(tmp_path / "t.csv", {**{f"x{j}": x[:, j] for j in range(6)}, "c": c})
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 1\nat = 0.0035\n", encoding="utf-8")
+    arguments = [table, "--target", "c", "--loss", "logistic", "--l2", "0.01", "--mode", *mode, "-n", "4",
+                 "--simulate", cluster, "--tolerance", "1e-5"]
+    _, held = trained(tmp_path, *arguments, name="held")
+    _, report = trained(tmp_path, *arguments, *SMALL, name="streamed")
+    assert streams(report) and [lost["rank"] for lost in report["lost"]] == [1]
+    assert report["lost"][0]["rows_taken_over_by"] == held["lost"][0]["rows_taken_over_by"]
+    assert report["certificate"]["rows_read"] == report["certificate"]["rows_in_files"]
+    assert report["certificate"]["objective"] == pytest.approx(held["certificate"]["objective"], rel=1e-6)
+
+
+# With l1 the servers' rule is the same, and only the order of the batches differs.
+@pytest.mark.parametrize("workers, servers", [(1, 1), (3, 2)])
+def test_ftrl_from_a_stream_ends_near_where_it_ends_from_memory(tmp_path, sparse, workers, servers):
+    arguments = [sparse, "--loss", "logistic", "--l1", "0.002", "--mode", "parameter-server", "--solver", "ftrl", "-n",
+                 workers, "--servers", servers, "--max-epochs", "4", "--transport", "sim"]  # pushes in the same order every time
+    held, report = trained(tmp_path, *arguments, name="held", code=None)
+    streamed, of_stream = trained(tmp_path, *arguments, *SMALL, name="streamed", code=None)
+    assert streams(of_stream)
+    assert of_stream["certificate"]["objective"] == pytest.approx(report["certificate"]["objective"], rel=5e-3)
+    zero = [sum(value == 0 for value in model.values.values()) for model in (held, streamed)]
+    assert zero[1] > 0 and abs(zero[1] - zero[0]) <= 30
+
+
+@needs_real_sets
+def test_ftrl_from_a_stream_comes_near_the_reference_on_a9a(tmp_path):
+    data = [unpack(tmp_path, "a9a"), *ARGUMENTS["a9a"], "--l1", "1e-4"]
+    _, best = trained(tmp_path, *data, "--tolerance", "1e-8", "--max-rounds", "3000", name="best", code=None)
+    _, report = trained(tmp_path, *data, *SMALL, "--mode", "parameter-server", "--solver", "ftrl", "-n", "2",
+                        "--max-epochs", "5", name="ftrl", code=None)
+    assert streams(report)
+    assert report["certificate"]["objective"] < 1.02 * best["certificate"]["objective"]
+
+
+def test_rows_that_fit_are_not_read_again(tmp_path, table):
+    _, report = trained(tmp_path, table, *SQUARED, "--memory", "1GiB")
+    assert not streams(report)
+
+
+@pytest.mark.parametrize("size", ["2", "GB", "-1GB", "2 GB", "2gigs", "0MB"])
+def test_a_size_that_is_none_is_refused(tmp_path, table, size):
+    refused(run("train", table, *SQUARED, f"--memory={size}", code=None), "--memory", "2GB")
+
+
+def test_columns_are_cut_of_rows_in_memory_only(tmp_path, table):
+    refused(run("train", table, *SQUARED, *SMALL, "-n", "2", "--split", "features", code=None), "--split rows", "--memory")
+
+
+# What a process takes besides: the program and its libraries, models, the buffers of readers.
+CONSTANT = 75e6
+# Runs a command and prints its peak memory: the parent's own, which a child begins with, is small.
+PEAK = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss * 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def peak_memory(*command):
+    return int(subprocess.run([sys.executable, "-c", PEAK, *map(str, command)], check=True, capture_output=True).stdout)
+
+
+def test_peak_memory_stays_under_the_limit(tmp_path):
+    rows, columns, limit = 300_000, 40, 20e6
+    rng = np.random.default_rng(0)
+    table = pa.table({**{f"x{j}": rng.integers(0, 10**6, rows) / 10 for j in range(columns)},
+                      "y": rng.integers(0, 100, rows)})
+    pa.csv.write_csv(table, tmp_path / "big.csv")
+    command = [MUSTER, "train", tmp_path / "big.csv", "--target", "y", "-n", "2", "-q", "-o", tmp_path / "m.json"]
+    held, streamed = peak_memory(*command), peak_memory(*command, "--memory", "20MB")
+    (tmp_path / "big.csv").unlink()
+    assert held > rows * columns * 8  # of doubles
+    assert streamed < limit + CONSTANT < held
