@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kMostShown = 40;
 constexpr std::size_t kShownOfMany = 10;
 
+constexpr std::size_t kMostClassesShown = 8;
+
 struct Row {
   std::string name, value;
 };
@@ -42,6 +44,26 @@ std::string aligned(const std::vector<Row>& rows) {
   return text;
 }
 
+// Lines of cells: the first to the left, the others to the right; lines may end early.
+using Table = std::vector<std::vector<std::string>>;
+
+std::string aligned(const Table& table) {
+  std::vector<std::size_t> widths;
+  for (const auto& line : table) {
+    widths.resize(std::max(widths.size(), line.size()));
+    for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width(line[c]));
+  }
+  std::string text;
+  for (const auto& line : table) {
+    text += line[0];
+    std::size_t gap = widths[0] - width(line[0]);
+    for (std::size_t c = 1; c < line.size(); ++c, gap = 0)
+      text += std::string(gap + 2 + widths[c] - width(line[c]), ' ') + line[c];
+    text += '\n';
+  }
+  return text;
+}
+
 std::string number(double value) {
   return fmt::format("{:.10g}", value);
 }
@@ -51,7 +73,34 @@ std::string measure(double value) {
   return std::isnan(value) ? "undefined" : fmt::format("{:.6g}", value);
 }
 
+// A column for each class, the first ones of many.
+std::string coefficients_by_class(const Model& model) {
+  const std::size_t classes = std::min(model.classes.size(), kMostClassesShown), count = model.coefficients.size();
+  Table table;
+  const auto add = [&](std::string name, const std::vector<double>& values) {
+    std::vector<std::string>& line = table.emplace_back(1, std::move(name));
+    for (std::size_t k = 0; k < classes; ++k) line.push_back(fmt::format("{:.6g}", values[k]));
+  };
+  table.push_back({"feature"});
+  table[0].insert(table[0].end(), model.classes.begin(), model.classes.begin() + static_cast<std::ptrdiff_t>(classes));
+  if (model.has_intercept) add("(intercept)", model.intercepts);
+  const bool all = count <= kMostShown;
+  for (std::size_t j = 0; j < count; ++j) {
+    if (!all && j == kShownOfMany) {
+      j = count - kShownOfMany;
+      table.push_back({fmt::format("... {} more, in the model file ...",
+                                   grouped(static_cast<std::int64_t>(count - 2 * kShownOfMany)))});
+    }
+    add(model.coefficients[j].feature, model.coefficients[j].values);
+  }
+  std::string text = aligned(table);
+  if (classes < model.classes.size())
+    text += fmt::format("... and {} more classes, in the model file\n", model.classes.size() - classes);
+  return text;
+}
+
 std::string coefficients(const Model& model) {
+  if (model.loss == Loss::softmax) return coefficients_by_class(model);
   std::vector<Row> rows{{"feature", "coefficient"}};
   if (model.has_intercept) rows.push_back({"(intercept)", number(model.intercept)});
   const std::size_t count = model.coefficients.size();
@@ -159,6 +208,30 @@ std::string_view in_words(StopReason reason) {
   return "";
 }
 
+// Recall: of the rows of a class, those predicted as it; precision: of the rows predicted as it, those of it.
+std::string describe_classes(const Metrics& metrics) {
+  const std::string text = aligned(std::vector<Row>{{"rows", grouped(metrics.rows)},
+                                                    {"log-loss", measure(metrics.log_loss)},
+                                                    {"accuracy", measure(metrics.accuracy)}});
+  Table table{{"class", "rows", "recall", "precision", "most often taken for"}};
+  const std::size_t classes = metrics.classes.size();
+  for (std::size_t k = 0; k < std::min(classes, kMostShown); ++k) {
+    const std::vector<std::int64_t>& row = metrics.confusion[k];
+    std::int64_t rows = 0, predicted = 0;
+    std::size_t other = k;
+    for (std::size_t l = 0; l < classes; ++l) {
+      rows += row[l];
+      predicted += metrics.confusion[l][k];
+      if (l != k && row[l] > 0 && (other == k || row[l] > row[other])) other = l;
+    }
+    const auto share = [&](std::int64_t of) { return static_cast<double>(row[k]) / static_cast<double>(of); };
+    table.push_back({metrics.classes[k], grouped(rows), measure(share(rows)), measure(share(predicted)),
+                     other == k ? "" : fmt::format("{} ({})", metrics.classes[other], grouped(row[other]))});
+  }
+  if (classes > kMostShown) table.push_back({fmt::format("... {} more, with --json ...", classes - kMostShown)});
+  return text + '\n' + aligned(table);
+}
+
 }  // namespace
 
 std::string describe_stop(const Report& report) {
@@ -175,6 +248,7 @@ std::string describe(const TrainResult& result) {
 }
 
 std::string describe(const Metrics& metrics, Loss loss) {
+  if (loss == Loss::softmax) return describe_classes(metrics);
   std::vector<Row> table{{"rows", grouped(metrics.rows)}};
   if (loss == Loss::squared) {
     table.insert(table.end(),

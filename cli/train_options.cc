@@ -118,8 +118,10 @@ MessageCompression parse_compression(const std::string& given) {
 
 void add_problem_options(OptionSet& set, ProblemOptions& problem) {
   set.group("problem: minimise (1/S) sum s_i loss(x_i w + b + o_i, y_i) + (l2/2)|w|^2 + l1|w|_1");
-  set.choice<Loss>("--loss", {{"squared", Loss::squared}, {"logistic", Loss::logistic}}, problem.loss,
-                   "squared: linear regression; logistic: two classes, given as 0/1, -1/1 or two texts [squared]");
+  set.choice<Loss>(
+      "--loss", {{"squared", Loss::squared}, {"logistic", Loss::logistic}, {"softmax", Loss::softmax}}, problem.loss,
+      "squared: linear regression; logistic: two classes, given as 0/1, -1/1 or two texts; softmax: two or "
+      "more classes, numbers or texts, each with coefficients of its own [squared]");
   set.number("--l2", "LAMBDA", problem.l2, "strength of the L2 penalty (ridge) [0]");
   set.number("--l1", "LAMBDA", problem.l1, "strength of the L1 penalty, which makes coefficients zero (lasso) [0]");
   set.flag("--standardize", problem.standardize,

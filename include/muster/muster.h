@@ -53,8 +53,9 @@ struct PredictOptions {
   Format format = Format::automatic;
 };
 
-// Writes CSV with a header to out: `prediction`, and for logistic models `prediction` (the level) and `probability` (of
-// the positive level); one line a row, in input order. Returns the number of rows. Throws InputError.
+// Writes CSV with a header to out: `prediction`; for logistic models `prediction` (the level) and `probability` (of the
+// positive level); for softmax `prediction` (the class) and `probability_CLASS` for every class. One line a row, in
+// input order. Returns the number of rows. Throws InputError.
 std::int64_t predict(const Model& model, const PredictOptions& options, std::ostream& out);
 
 Metrics evaluate(const Model& model, const PredictOptions& options);

@@ -15,7 +15,7 @@ enum class Format { automatic, csv, parquet, libsvm };
 enum class MissingPolicy { error, drop, mean };
 enum class StorageChoice { automatic, float64, float32 };
 enum class LibsvmBase { automatic, zero, one };
-enum class Loss { squared, logistic };
+enum class Loss { squared, logistic, softmax };
 enum class Mode { mapreduce, parameter_server, decentralized };
 enum class TransportChoice { automatic, threads, mpi, sim };
 enum class SolverChoice {

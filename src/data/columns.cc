@@ -142,7 +142,7 @@ void decide_types(std::vector<ColumnPlan>& plan, TargetKind target, const std::v
     ColumnPlan& column = plan[c];
     if (column.type != Type::unknown) continue;
     const bool may_be_text =
-        column.role == Role::feature || (column.role == Role::target && target == TargetKind::binary);
+        column.role == Role::feature || (column.role == Role::target && target != TargetKind::real);
     if (!may_be_text) {
       column.type = Type::number;
     } else if (column.categorical) {

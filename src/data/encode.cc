@@ -168,10 +168,10 @@ AlignedVector<double> gather_numbers(const std::vector<StagedBlock>& blocks, std
 }
 
 AlignedVector<double> gather_targets(const Layout& layout, const std::vector<StagedBlock>& blocks, std::size_t rows) {
-  if (layout.positive_code.empty()) {
+  if (layout.class_of_code.empty()) {
     AlignedVector<double> targets = gather_numbers(blocks, *layout.target, rows);
-    if (layout.positive_value) {
-      for (double& y : targets) y = y == *layout.positive_value ? 1 : 0;
+    if (!layout.class_of_value.empty()) {
+      for (double& y : targets) y = *find_class(layout.class_of_value, y);
     }
     return targets;
   }
@@ -180,8 +180,7 @@ AlignedVector<double> gather_targets(const Layout& layout, const std::vector<Sta
   for (const StagedBlock& block : blocks) {
     if (block.rows == 0) continue;
     const auto* codes = block.pages.at<std::int32_t>(block.columns[*layout.target].offset);
-    for (std::size_t i = 0; i < block.rows; ++i)
-      *to++ = layout.positive_code[static_cast<std::size_t>(codes[i])] ? 1 : 0;
+    for (std::size_t i = 0; i < block.rows; ++i) *to++ = layout.class_of_code[static_cast<std::size_t>(codes[i])];
   }
   return targets;
 }
@@ -217,6 +216,25 @@ void lay_out_feature(const ColumnPlan& column, const Levels& staged, const Encod
 
 }  // namespace
 
+ClassesByValue classes_by_value(const Encoding& encoding) {
+  ClassesByValue classes;
+  for (std::size_t k = 0; k < encoding.classes.size(); ++k)
+    classes.emplace_back(*as_number(encoding.classes[k]), static_cast<double>(k));
+  std::sort(classes.begin(), classes.end());
+  return classes;
+}
+
+std::vector<double> values_of_classes(const Encoding& encoding) {
+  std::vector<double> values;
+  for (const auto& [value, place] : classes_by_value(encoding)) values.push_back(value);
+  return values;
+}
+
+const double* find_class(const ClassesByValue& classes, double value) {
+  const auto at = std::lower_bound(classes.begin(), classes.end(), std::pair(value, 0.0));
+  return at != classes.end() && at->first == value ? &at->second : nullptr;
+}
+
 bool expects_sparse(const Encoding& encoding) {
   constexpr double kDense = 0.2;
   double entries = 0;
@@ -242,10 +260,12 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
       case ColumnPlan::Role::target:
         layout.target = c;
         if (plan[c].type == ColumnPlan::Type::text) {
-          for (const std::string& level : levels[c]->names)
-            layout.positive_code.push_back(level == encoding.positive_level);
-        } else if (!encoding.positive_level.empty()) {
-          layout.positive_value = as_number(encoding.positive_level);
+          for (const std::string& level : levels[c]->names) {
+            const auto found = std::find(encoding.classes.begin(), encoding.classes.end(), level);
+            layout.class_of_code.push_back(static_cast<double>(found - encoding.classes.begin()));
+          }
+        } else {
+          layout.class_of_value = classes_by_value(encoding);
         }
         break;
       case ColumnPlan::Role::weight:

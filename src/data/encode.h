@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "data/columns.h"
@@ -11,6 +12,14 @@
 #include "data/staging.h"
 
 namespace muster {
+
+// Classes whose levels are spelled numbers, which are matched by value: (value, class), ascending. Empty for
+// regression.
+using ClassesByValue = std::vector<std::pair<double, double>>;
+ClassesByValue classes_by_value(const Encoding& encoding);
+std::vector<double> values_of_classes(const Encoding& encoding);
+// The class of a value; null where there is none.
+const double* find_class(const ClassesByValue& classes, double value);
 
 // Where staged columns go.
 struct Layout {
@@ -28,9 +37,9 @@ struct Layout {
   bool sparse = false;
   StorageChoice storage = StorageChoice::automatic;
   std::optional<std::size_t> target, weight, offset;  // columns of the plan
-  // Binary targets: values above or codes with `true` here are 1, all others 0.
-  std::optional<double> positive_value;
-  std::vector<char> positive_code;
+  // Targets of classes: the class of each code, or of each value.
+  std::vector<double> class_of_code;
+  ClassesByValue class_of_value;
 };
 
 // plan: the columns as staged, in the order of encoding's features. levels[c] are the staged levels of column c.

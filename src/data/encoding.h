@@ -39,8 +39,9 @@ struct Encoding {
   std::vector<CategoricalColumn> categoricals;
   std::string target;          // column name; empty for LIBSVM
   std::string weight, offset;  // column names, or empty
-  // Logistic: the texts of the two levels of the target, as in the file. Empty for regression.
-  std::string negative_level, positive_level;
+  // Texts of the target's levels, as in the file: a row's target is the place of its level here. Logistic: the negative
+  // one, then the positive. Empty for regression.
+  std::vector<std::string> classes;
   MissingPolicy missing = MissingPolicy::error;
   std::map<std::string, double> fill;  // missing == mean: column -> its training mean
   int libsvm_base = 1;                 // index of the first feature in the files

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "data/csv_text.h"
+#include "data/encode.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -58,8 +59,7 @@ void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& s
   matrix.columns.resize(entries);
   matrix.row_begin.resize(matrix.rows + 1);
   shard.targets.resize(matrix.rows);
-  const std::optional<double> positive =
-      encoding.positive_level.empty() ? std::nullopt : as_number(encoding.positive_level);
+  const ClassesByValue classes = classes_by_value(encoding);
   std::size_t row = 0, at = 0;
   for (StagedLibsvm& block : blocks) {
     write_entries(block, encoding.libsvm_base, matrix.columns.data() + at, values.data() + at);
@@ -67,7 +67,8 @@ void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& s
       matrix.row_begin[row] = at;
       at += block.pages.at<std::uint32_t>(block.lengths)[i];
       const double label = block.pages.at<double>(block.labels)[i];
-      shard.targets[row] = positive ? (label == *positive ? 1.0 : 0.0) : label;
+      const double* k = find_class(classes, label);
+      shard.targets[row] = k != nullptr ? *k : label;
     }
     block.pages = Pages();
   }

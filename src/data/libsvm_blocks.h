@@ -52,7 +52,8 @@ struct StagedLibsvm {
 
 StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage);
 
-// Frees each block when it is done. Labels of a binary target become 0 and 1.
+// Frees each block when it is done. Labels that are classes become their places (of rows to predict,
+// not all need be).
 Shard build_libsvm_shard(const Encoding& encoding, std::vector<StagedLibsvm> blocks, StorageChoice storage);
 
 }  // namespace muster

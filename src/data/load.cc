@@ -21,6 +21,33 @@ std::string join_some(const std::vector<std::string>& levels) {
   return levels.size() > kMost ? text + ", …" : text;
 }
 
+// Of two levels, the positive one second.
+TargetClasses choose_positive(const std::string& target, std::vector<std::string> levels, bool numeric,
+                              const std::string& wanted) {
+  if (levels.size() < 2)
+    throw InputError(
+        fmt::format("{} has only one level ({}), where a logistic model needs exactly two", target, join_some(levels)));
+  if (levels.size() > 2)
+    throw InputError(
+        fmt::format("{} has more than two levels ({}), where a logistic model needs exactly two: --loss "
+                    "softmax fits many classes",
+                    target, join_some(levels)));
+  if (!wanted.empty()) {
+    const auto same = [&](const std::string& level) {
+      const auto number = as_number(wanted);
+      return numeric && number ? *number == *as_number(level) : level == wanted;
+    };
+    const auto found = std::find_if(levels.begin(), levels.end(), same);
+    if (found == levels.end()) {
+      throw InputError(fmt::format("--positive {}: {} has the levels {}", shown(wanted), target, join_some(levels)));
+    }
+    if (found == levels.begin()) std::swap(levels[0], levels[1]);
+  }
+  std::string note = fmt::format("{}: '{}' is positive (1), '{}' negative (0){}", target, shown(levels[1]),
+                                 shown(levels[0]), wanted.empty() ? "; --positive chooses" : "");
+  return {std::move(levels), std::move(note)};
+}
+
 }  // namespace
 
 Inputs find_inputs(const LoadRequest& request) {
@@ -78,32 +105,28 @@ Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& p
   return data;
 }
 
-BinaryLevels choose_levels(const std::string& target, std::vector<std::string> levels, bool numeric,
-                           const std::string& wanted) {
+std::size_t enough_levels(TargetKind target) {
+  constexpr std::size_t kAFew = 6;
+  return target == TargetKind::classes ? kMostClasses + 1 : kAFew;
+}
+
+TargetClasses choose_classes(const std::string& target, std::vector<std::string> levels, bool numeric,
+                             const LoadRequest& request) {
   const auto less = [&](const std::string& a, const std::string& b) {
     return numeric ? *as_number(a) < *as_number(b) : a < b;
   };
   std::sort(levels.begin(), levels.end(), less);
-  if (levels.size() != 2) {
-    throw InputError(fmt::format("{} has {} ({}), where a logistic model needs exactly two", target,
-                                 levels.size() < 2 ? "only one level" : "more than two levels", join_some(levels)));
-  }
-  std::size_t positive = 1;
-  if (!wanted.empty()) {
-    const auto same = [&](const std::string& level) {
-      const auto number = as_number(wanted);
-      return numeric && number ? *number == *as_number(level) : level == wanted;
-    };
-    const auto found = std::find_if(levels.begin(), levels.end(), same);
-    if (found == levels.end()) {
-      throw InputError(fmt::format("--positive {}: {} has the levels {}", shown(wanted), target, join_some(levels)));
-    }
-    positive = static_cast<std::size_t>(found - levels.begin());
-  }
-  BinaryLevels chosen{levels[1 - positive], levels[positive], ""};
-  chosen.note = fmt::format("{}: '{}' is positive (1), '{}' negative (0){}", target, shown(chosen.positive),
-                            shown(chosen.negative), wanted.empty() ? "; --positive chooses" : "");
-  return chosen;
+  if (request.target == TargetKind::binary)
+    return choose_positive(target, std::move(levels), numeric, request.positive);
+  if (levels.size() < 2)
+    throw InputError(
+        fmt::format("{} has only one level ({}), where softmax needs two classes or more", target, join_some(levels)));
+  if (levels.size() > kMostClasses)
+    throw InputError(
+        fmt::format("{} has more than {} levels ({}), too many for classes: --loss squared predicts a number", target,
+                    kMostClasses, join_some(levels)));
+  std::string note = fmt::format("{}: {} classes ({})", target, levels.size(), join_some(levels));
+  return {std::move(levels), std::move(note)};
 }
 
 ProgressMeter::ProgressMeter(const ProgressCallback& callback, const Catalog& catalog, const std::vector<Piece>& part)

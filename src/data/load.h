@@ -15,7 +15,7 @@
 
 namespace muster {
 
-enum class TargetKind { real, binary };
+enum class TargetKind { real, binary, classes };
 
 struct LoadRequest {
   DataOptions options;
@@ -33,6 +33,9 @@ struct LoadProgress {
   std::int64_t bytes_read = 0, bytes_total = 0;  // of this worker's part
   std::int64_t rows = 0;
 };
+
+// More levels of a target are taken for numbers to be predicted by value.
+inline constexpr std::size_t kMostClasses = 1000;
 
 // Equal on every worker but for the shard.
 struct LoadSummary {

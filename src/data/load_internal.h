@@ -34,15 +34,17 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
 Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Parts& parts, Peers& peers,
                     const ProgressCallback& progress);
 
-// The two levels of a binary target and which is positive.
-struct BinaryLevels {
-  std::string negative, positive;
+// The classes of a target, in the order of their places, and what the user should know of them.
+struct TargetClasses {
+  std::vector<std::string> classes;
   std::string note;
 };
-// numeric: levels are spelled numbers, ordered and matched by value. Throws InputError unless there are exactly two,
-// and the one asked for is among them.
-BinaryLevels choose_levels(const std::string& target, std::vector<std::string> levels, bool numeric,
-                           const std::string& wanted);
+// numeric: levels are spelled numbers, ordered and matched by value. Throws InputError where there are not as many as
+// the request's kind of target takes, and where the positive one that it asks for is not among them.
+TargetClasses choose_classes(const std::string& target, std::vector<std::string> levels, bool numeric,
+                             const LoadRequest& request);
+// Distinct targets that are worth collecting: enough to say that there are too many.
+std::size_t enough_levels(TargetKind target);
 
 // Reports at most once every few tens of megabytes: a few times a second.
 class ProgressMeter {

@@ -34,13 +34,11 @@ struct Tally {
   std::uint64_t rows_counted = 0, rows_read = 0;
   std::uint64_t lowest = kNowhere, highest = 0;
   bool any_index = false;
-  std::set<double> labels;  // at most a handful
+  std::set<double> labels;  // at most enough_levels() of each worker
 };
 
-constexpr std::size_t kEnoughLabels = 6;
-
-void note_labels(const LibsvmRows& rows, std::set<double>& labels) {
-  for (std::size_t i = 0; i < rows.rows() && labels.size() < kEnoughLabels; ++i) labels.insert(rows.labels[i]);
+void note_labels(const LibsvmRows& rows, std::size_t enough, std::set<double>& labels) {
+  for (std::size_t i = 0; i < rows.rows() && labels.size() < enough; ++i) labels.insert(rows.labels[i]);
 }
 
 std::string pack(const Tally& tally) {
@@ -80,10 +78,9 @@ void encode(const LoadRequest& request, const Tally& tally, Dataset& data) {
   if (request.target == TargetKind::real) return;
   std::vector<std::string> levels;
   for (const double label : tally.labels) levels.push_back(spell(label));
-  const BinaryLevels chosen = choose_levels("the label", levels, true, request.positive);
-  encoding.negative_level = chosen.negative;
-  encoding.positive_level = chosen.positive;
-  data.summary.notes.push_back(chosen.note);
+  TargetClasses chosen = choose_classes("the label", std::move(levels), true, request);
+  encoding.classes = std::move(chosen.classes);
+  data.summary.notes.push_back(std::move(chosen.note));
 }
 
 }  // namespace
@@ -107,7 +104,7 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
         tally.highest = std::max<std::uint64_t>(tally.highest, index);
       }
       tally.any_index |= !rows.indices.empty();
-      note_labels(rows, tally.labels);
+      note_labels(rows, enough_levels(request.target), tally.labels);
       meter.at(reader.bytes_read(), static_cast<std::int64_t>(tally.rows_read));
       peers.progress();
     }

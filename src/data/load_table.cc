@@ -178,11 +178,10 @@ void encode_target(const ColumnPlan& column, const LoadRequest& request, const T
   if (numeric) {
     for (const double y : tally.target_values) levels.push_back(spell(y));
   }
-  const BinaryLevels chosen =
-      choose_levels(fmt::format("the target '{}'", shown(column.name)), levels, numeric, request.positive);
-  data.encoding.negative_level = chosen.negative;
-  data.encoding.positive_level = chosen.positive;
-  data.summary.notes.push_back(chosen.note);
+  TargetClasses chosen =
+      choose_classes(fmt::format("the target '{}'", shown(column.name)), std::move(levels), numeric, request);
+  data.encoding.classes = std::move(chosen.classes);
+  data.summary.notes.push_back(std::move(chosen.note));
 }
 
 // The same on every worker, so what it throws is thrown by all.
@@ -271,7 +270,9 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   }
   check_polynomials(plan);
 
-  Staged staged{Stager(plan, {.missing = request.options.missing, .storage = request.options.storage}),
+  Staged staged{Stager(plan, {.missing = request.options.missing,
+                              .storage = request.options.storage,
+                              .enough_target_values = enough_levels(request.target)}),
                 KeptBlocks<StagedBlock>(request.budget)};
   ProgressMeter meter(progress, catalog, own);
   const Tally tally = read_rows(*reader, rows_scanned, plan, staged, meter, peers);

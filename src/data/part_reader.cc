@@ -51,7 +51,6 @@ std::vector<ColumnPlan> plan_again(const LoadRequest& request, const std::vector
 
 Stager stager_again(const std::vector<ColumnPlan>& plan, const DataOptions& options, const Encoding& encoding) {
   Stager stager(plan, {.missing = options.missing, .storage = options.storage, .unknown_level = kBefore});
-  const bool binary = !encoding.positive_level.empty();
   for (std::size_t c = 0; c < plan.size(); ++c) {
     if (plan[c].role == Role::feature && plan[c].type == Type::text) {
       stager.fix_levels(
@@ -59,11 +58,11 @@ Stager stager_again(const std::vector<ColumnPlan>& plan, const DataOptions& opti
                return k.column == plan[c].name;
              })->levels);
     }
-    if (plan[c].role != Role::target || !binary) continue;
+    if (plan[c].role != Role::target || encoding.classes.empty()) continue;
     if (plan[c].type == Type::text) {
-      stager.fix_levels(c, {encoding.negative_level, encoding.positive_level});
+      stager.fix_levels(c, encoding.classes);
     } else {
-      stager.fix_target_values({*as_number(encoding.negative_level), *as_number(encoding.positive_level)});
+      stager.fix_target_values(values_of_classes(encoding));
     }
   }
   return stager;
@@ -150,9 +149,9 @@ class LibsvmPart final : public PartReader {
     }
   }
   void check_labels() const {
-    const auto negative = as_number(encoding_.negative_level), positive = as_number(encoding_.positive_level);
-    for (std::size_t i = 0; positive && i < rows_.rows(); ++i) {
-      if (rows_.labels[i] == positive || rows_.labels[i] == negative) continue;
+    const ClassesByValue classes = classes_by_value(encoding_);
+    for (std::size_t i = 0; !classes.empty() && i < rows_.rows(); ++i) {
+      if (find_class(classes, rows_.labels[i]) != nullptr) continue;
       throw_changed(reader_->where(i), fmt::format("the label {} did not occur before", spell(rows_.labels[i])));
     }
   }

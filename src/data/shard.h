@@ -39,9 +39,10 @@ struct PowerFeature {
 struct Shard {
   std::variant<DenseMatrix, SparseMatrix> matrix;
   std::vector<PowerFeature> powers;  // ascending in feature; only beside a dense matrix
-  AlignedVector<double> targets;     // rows; logistic: 0 or 1. Empty where the data were read for prediction
-  AlignedVector<double> weights;     // rows, or empty: every weight is 1
-  AlignedVector<double> offsets;     // rows, or empty: every offset is 0
+  AlignedVector<double>
+      targets;  // rows; of classes: their places in the encoding. Empty where the data were read for prediction
+  AlignedVector<double> weights;  // rows, or empty: every weight is 1
+  AlignedVector<double> offsets;  // rows, or empty: every offset is 0
 
   std::size_t rows() const {
     return std::visit([](const auto& m) { return m.rows; }, matrix);

@@ -42,6 +42,11 @@ void Stager::fix_levels(std::size_t column, const std::vector<std::string>& leve
   for (std::size_t i = 0; i < levels.size(); ++i) own.codes.emplace(levels[i], static_cast<std::int32_t>(i));
 }
 
+void Stager::fix_target_values(std::vector<double> values) {
+  allowed_targets_ = std::move(values);
+  std::sort(allowed_targets_.begin(), allowed_targets_.end());
+}
+
 void Stager::refuse(std::int64_t row, const std::string& reason) {
   if (!refusal_ || row < refusal_->row) refusal_ = {row, reason};
 }
@@ -95,8 +100,7 @@ void Stager::check_numbers(std::size_t c, const TableBatch::Column& cells) {
 void Stager::check_target(std::size_t c, const TableBatch::Column& cells) {
   for (std::size_t i = 0; i < cells.numbers.size(); ++i) {
     const double y = cells.numbers[i];
-    if (std::isnan(y) || std::find(allowed_targets_.begin(), allowed_targets_.end(), y) != allowed_targets_.end())
-      continue;
+    if (std::isnan(y) || std::binary_search(allowed_targets_.begin(), allowed_targets_.end(), y)) continue;
     refuse(static_cast<std::int64_t>(i),
            fmt::format("column '{}' holds the level '{}'{}", shown(plan_[c].name), y, rules_.unknown_level));
     return;
@@ -147,10 +151,9 @@ void Stager::translate(std::size_t c, const TableBatch::Column& cells) {
 void Stager::note_statistics(std::size_t c, const double* values, std::size_t rows) {
   const ColumnPlan& column = plan_[c];
   if (column.role == Role::target) {
-    constexpr std::size_t kEnough = 6;
-    for (std::size_t i = 0; i < rows && target_values_.size() < kEnough; ++i) {
-      if (std::find(target_values_.begin(), target_values_.end(), values[i]) == target_values_.end())
-        target_values_.push_back(values[i]);
+    for (std::size_t i = 0; i < rows && target_values_.size() < rules_.enough_target_values; ++i) {
+      const auto place = std::lower_bound(target_values_.begin(), target_values_.end(), values[i]);
+      if (place == target_values_.end() || *place != values[i]) target_values_.insert(place, values[i]);
     }
   }
   const bool for_mean = rules_.missing == MissingPolicy::mean && column.role == Role::feature;

@@ -39,6 +39,7 @@ struct StagerRules {
   bool keeps_order = false;  // prediction: a row can not be dropped
   // Ends the sentence about a level that is not among the fixed ones.
   const char* unknown_level = ", which the model has not seen in training";
+  std::size_t enough_target_values = 0;  // distinct targets to collect at most
 };
 
 class Stager {
@@ -48,8 +49,8 @@ class Stager {
   // For prediction: a column's levels, before the first block.
   void fix_levels(std::size_t column, const std::vector<std::string>& levels);
 
-  // For evaluation: the two values a target of numbers may have.
-  void fix_target_values(const std::vector<double>& values) { allowed_targets_ = values; }
+  // For evaluation: the values a target of numbers may have.
+  void fix_target_values(std::vector<double> values);
 
   // `where` names the place of a row. Throws InputError for the first row that is refused: a missing value, an
   // infinity, a negative weight, an unknown level, a number among levels.
@@ -65,7 +66,7 @@ class Stager {
   DoubleDouble sum(std::size_t column) const {
     return columns_[column].sum;
   }  // of known cells: weights, and features under policy mean
-  // Distinct values met in a target of numbers, at most a handful.
+  // Distinct values met in a target of numbers, ascending, at most StagerRules::enough_target_values.
   const std::vector<double>& target_values() const { return target_values_; }
 
  private:
@@ -91,7 +92,7 @@ class Stager {
   std::vector<ColumnPlan> plan_;
   StagerRules rules_;
   std::vector<ColumnState> columns_;
-  std::vector<double> target_values_, allowed_targets_;
+  std::vector<double> target_values_, allowed_targets_;  // ascending
   std::int64_t rows_read_ = 0, rows_dropped_ = 0;
   // Of the batch at hand.
   std::vector<char> dropped_;

@@ -19,12 +19,9 @@ namespace {
 using Role = ColumnPlan::Role;
 using Type = ColumnPlan::Type;
 
-bool is_binary(const Encoding& encoding) {
-  return !encoding.positive_level.empty();
-}
-
 bool numeric_levels(const Encoding& encoding) {
-  return as_number(encoding.positive_level) && as_number(encoding.negative_level);
+  return std::all_of(encoding.classes.begin(), encoding.classes.end(),
+                     [](const std::string& level) { return as_number(level).has_value(); });
 }
 
 // The columns the encoding needs, in the order of its features.
@@ -50,7 +47,7 @@ std::vector<ColumnPlan> plan_of(const Encoding& encoding, bool want_target) {
   }
   while (next_categorical < encoding.categoricals.size()) add_categorical(encoding.categoricals[next_categorical++]);
   if (want_target) {
-    const bool text = is_binary(encoding) && !numeric_levels(encoding);
+    const bool text = !numeric_levels(encoding);
     plan.push_back({encoding.target, Role::target, text, 1, text ? Type::text : Type::number});
     if (!encoding.weight.empty()) plan.push_back({encoding.weight, Role::weight, false, 1, Type::number});
   }
@@ -66,11 +63,11 @@ Stager stager_for(const std::vector<ColumnPlan>& plan, const Encoding& encoding)
         if (known.column == plan[c].name) stager.fix_levels(c, known.levels);
       }
     }
-    if (plan[c].role != Role::target || !is_binary(encoding)) continue;
+    if (plan[c].role != Role::target) continue;
     if (plan[c].type == Type::text) {
-      stager.fix_levels(c, {encoding.negative_level, encoding.positive_level});
+      stager.fix_levels(c, encoding.classes);
     } else {
-      stager.fix_target_values({*as_number(encoding.negative_level), *as_number(encoding.positive_level)});
+      stager.fix_target_values(values_of_classes(encoding));
     }
   }
   return stager;
@@ -155,17 +152,14 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
   for (std::size_t f = 0; f < catalog.files.size(); ++f) pieces.push_back({f, 0, catalog.files[f].bytes});
   const std::uint32_t highest = base + static_cast<std::uint32_t>(encoding.feature_count()) - 1;
   LibsvmReader reader(catalog, std::move(pieces), base, highest, std::size_t{1} << 20);
+  const ClassesByValue classes = classes_by_value(encoding);
   LoadSummary summary;
   LibsvmRows rows;
   while (reader.next(rows)) {
-    if (want_target && is_binary(encoding)) {
-      const double negative = *as_number(encoding.negative_level), positive = *as_number(encoding.positive_level);
-      for (std::size_t i = 0; i < rows.rows(); ++i) {
-        if (rows.labels[i] == negative || rows.labels[i] == positive) continue;
-        throw InputError(fmt::format("{}: the label {} is neither {} nor {}, which the model was trained on",
-                                     reader.where(i), rows.labels[i], encoding.negative_level,
-                                     encoding.positive_level));
-      }
+    for (std::size_t i = 0; want_target && !classes.empty() && i < rows.rows(); ++i) {
+      if (find_class(classes, rows.labels[i]) != nullptr) continue;
+      throw InputError(fmt::format("{}: the label {} is none of those that the model was trained on", reader.where(i),
+                                   rows.labels[i]));
     }
     summary.rows_read += static_cast<std::int64_t>(rows.rows());
     std::vector<StagedLibsvm> blocks;

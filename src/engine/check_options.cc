@@ -52,6 +52,10 @@ void check_solver(const RunOptions& run) {
   }
 }
 
+bool cuts_columns(const SplitOptions& split) {
+  return split.kind == SplitOptions::Kind::features || (split.kind == SplitOptions::Kind::grid && split.columns > 1);
+}
+
 void check_mapreduce(const TrainOptions& options) {
   const RunOptions& run = options.run;
   require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::bsp,
@@ -60,8 +64,7 @@ void check_mapreduce(const TrainOptions& options) {
           "--compress goes with --mode parameter-server or --mode decentralized");
   require(options.problem.l1 == 0 || run.solver == SolverChoice::nesterov || run.solver == SolverChoice::automatic,
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
-  const bool cut = run.split.kind == SplitOptions::Kind::features ||
-                   (run.split.kind == SplitOptions::Kind::grid && run.split.columns > 1);
+  const bool cut = cuts_columns(run.split);
   require(!cut || run.solver != SolverChoice::exact,
           "--solver exact needs pairs of columns, which --split keeps apart: use --solver lbfgs, or --split rows");
   require(run.reduce != ReducePattern::engine || !run.reproducible,
@@ -111,6 +114,18 @@ void check_foreign_options(const TrainOptions& options) {
     require(!run.network.takeover && !run.network.allow_parts,
             "--takeover and --allow-parts go with --mode decentralized");
   }
+}
+
+void check_softmax(const TrainOptions& options) {
+  require(!cuts_columns(options.run.split),
+          "--loss softmax has all columns of a row together: use --split rows, or drop --split");
+  require(options.data.offset.empty(),
+          "--offset adds the same to every class's margin, which changes nothing under --loss softmax: drop it");
+  const ServerOptions& server = options.run.server;
+  require(options.run.solver != SolverChoice::ftrl,
+          "--solver ftrl takes rows a few at a time, which --loss softmax does not: choose --solver dave");
+  require(server.batch == 0 && !server.adagrad && !server.decay && !server.staleness_damping,
+          "--loss softmax takes a worker's rows as a whole: drop --batch, --adagrad, --decay and --staleness-damping");
 }
 
 }  // namespace
@@ -196,6 +211,7 @@ void check_options(const TrainOptions& options) {
           "--resume needs --checkpoint DIR to resume from");
   require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
           "--positive goes with --loss logistic");
+  if (options.problem.loss == Loss::softmax) check_softmax(options);
   check_foreign_options(options);
   check_solver(options.run);
   switch (options.run.mode) {

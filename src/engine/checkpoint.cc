@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "model/loss_names.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -16,10 +17,6 @@ namespace muster {
 namespace {
 
 constexpr const char* kFormat = "muster-checkpoint-2";
-
-const char* loss_name(Loss loss) {
-  return loss == Loss::squared ? "squared" : "logistic";
-}
 
 // Values at their places among so many zeros.
 void spread(const std::vector<std::size_t>& places, std::size_t count, const std::string& path,
@@ -39,10 +36,11 @@ void spread(const std::vector<std::size_t>& places, std::size_t count, const std
 std::string serialise(const Checkpoint& checkpoint) {
   nlohmann::ordered_json json;
   json["format"] = kFormat;
-  json["loss"] = loss_name(checkpoint.loss);
+  json["loss"] = name(checkpoint.loss);
   json["round"] = checkpoint.round;
   json["has_intercept"] = checkpoint.intercept;
   json["intercepts"] = checkpoint.model.intercepts;
+  json["classes"] = checkpoint.classes;
   if (!checkpoint.indices) {
     json["features"] = checkpoint.features;
     json["coefficients"] = checkpoint.model.w;
@@ -70,10 +68,14 @@ Checkpoint parse_checkpoint(const std::string& text, const std::string& path) {
           fmt::format("{}: not a checkpoint of this version of Muster (format {})", path, json.at("format").dump()));
     }
     Checkpoint checkpoint;
-    checkpoint.loss = json.at("loss") == "squared" ? Loss::squared : Loss::logistic;
+    const std::string loss = json.at("loss");
+    const std::optional<Loss> known = loss_from_name(loss);
+    if (!known) throw InputError(fmt::format("{}: damaged checkpoint: there is no loss '{}'", path, loss));
+    checkpoint.loss = *known;
     checkpoint.round = json.at("round");
     checkpoint.intercept = json.at("has_intercept");
     checkpoint.model.intercepts = json.at("intercepts").get<std::vector<double>>();
+    checkpoint.classes = json.at("classes").get<std::vector<std::string>>();
     const std::size_t outputs = checkpoint.model.outputs();
     checkpoint.model.w = json.at("coefficients").get<std::vector<double>>();
     if (json.contains("indices")) {
@@ -97,11 +99,20 @@ void check_compatible(const Checkpoint& checkpoint, const Encoding& encoding, co
                       const std::string& path) {
   if (checkpoint.loss != problem.loss) {
     throw InputError(fmt::format("{}: the checkpoint is of a run with --loss {}, this one has --loss {}", path,
-                                 loss_name(checkpoint.loss), loss_name(problem.loss)));
+                                 name(checkpoint.loss), name(problem.loss)));
   }
   if (checkpoint.intercept != problem.intercept) {
     throw InputError(fmt::format("{}: the checkpoint is of a run {} --no-intercept, this one is {} it", path,
                                  checkpoint.intercept ? "without" : "with", problem.intercept ? "without" : "with"));
+  }
+  if (checkpoint.classes != encoding.classes) {
+    throw InputError(fmt::format("{}: the checkpoint is of a target of the levels {}, the data have {}", path,
+                                 fmt::join(checkpoint.classes, ", "), fmt::join(encoding.classes, ", ")));
+  }
+  const std::size_t outputs = problem.loss == Loss::softmax ? encoding.classes.size() : 1;
+  if (checkpoint.model.outputs() != outputs) {
+    throw InputError(fmt::format("{}: damaged checkpoint: {} intercepts where the model has {}", path,
+                                 checkpoint.model.outputs(), outputs));
   }
   const std::size_t count = checkpoint.indices ? checkpoint.indices->count : checkpoint.features.size();
   if (count != encoding.feature_count()) {

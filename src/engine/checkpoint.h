@@ -22,6 +22,7 @@ struct Checkpoint {
   };
   std::vector<std::string> features;
   std::optional<Indices> indices;
+  std::vector<std::string> classes;  // of the target, in order; empty for regression
   std::int64_t round = 0;
   LinearModel model;
 };

@@ -37,7 +37,7 @@ std::vector<double> certified_sums(FitContext& context, const LinearModel& model
     context.sum_over_columns(margins, ReduceOp::sum_double_double);
     context.pass([&] { return context.rows.certify_at(loss, margins, centre, sums); });
   } else {
-    context.pass([&] { return context.rows.certify(loss, model.w, model.intercepts[0], centre, sums); });
+    context.pass([&] { return context.rows.certify(loss, model.w, model.intercepts, centre, sums); });
   }
   context.add_up(sums, ReduceOp::sum_double_double);
   context.agree_over_columns({sums.data(), 2});  // the loss, which every block has
@@ -74,7 +74,7 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
 }
 
 // |∇F|²/(2 λ2) for F(w) = min_b f(w, b), in the coordinates in which the penalty is (λ2/2)|·|², plus what f has above
-// F: half g_b² over the curvature for the squared loss, where that is exact; twice that for logistic loss, whose
+// F: half |g_b|² over the least curvature for the squared loss, where that is exact; twice that for the others, whose
 // curvature changes along b.
 double strong_convexity_bound(FitContext& context, const Evaluation& at, double curvature_by_intercept) {
   const std::size_t outputs = context.outputs(), coefficients = context.columns() * outputs;

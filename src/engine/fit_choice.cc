@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/check_options.h"
+#include "model/loss_names.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -23,8 +24,9 @@ Choice choose_batch_solver(const FitContext& context) {
   const std::size_t columns = context.all_columns();
   const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
   if (context.problem().l1 > 0) return {SolverChoice::nesterov, "nesterov, because an l1 penalty has no gradient at 0"};
-  if (context.problem().loss == Loss::logistic)
-    return {SolverChoice::lbfgs, "lbfgs, because a logistic loss is not solved in one pass"};
+  if (context.problem().loss != Loss::squared)
+    return {SolverChoice::lbfgs,
+            fmt::format("lbfgs, because a {} loss is not solved in one pass", name(context.problem().loss))};
   if (context.columns_are_cut())
     return {SolverChoice::lbfgs, "lbfgs, because exact needs pairs of columns, which --split keeps apart"};
   if (columns > kColumnsOfExact)
@@ -46,8 +48,9 @@ Choice choose_batch_solver(const FitContext& context) {
 }
 
 void check_exact(const FitContext& context) {
-  if (context.problem().loss == Loss::logistic)
-    throw InputError("--solver exact solves the squared loss only: for --loss logistic use --solver lbfgs");
+  if (context.problem().loss != Loss::squared)
+    throw InputError(fmt::format("--solver exact solves the squared loss only: for --loss {} use --solver lbfgs",
+                                 name(context.problem().loss)));
   if (context.columns() > kMostColumnsOfExact)
     throw InputError(
         fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver lbfgs",

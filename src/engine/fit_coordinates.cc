@@ -7,7 +7,16 @@
 namespace muster {
 
 double largest_curvature(Loss loss) {
-  return loss == Loss::logistic ? 0.25 : 1;
+  return loss == Loss::logistic ? 0.25 : loss == Loss::softmax ? 0.5 : 1;
+}
+
+void centre_outputs(std::span<double> values, std::size_t outputs) {
+  for (std::size_t begin = 0; begin < values.size(); begin += outputs) {
+    DoubleDouble sum;
+    for (std::size_t k = 0; k < outputs; ++k) sum += values[begin + k];
+    const double mean = static_cast<double>(sum) / static_cast<double>(outputs);
+    for (std::size_t k = 0; k < outputs; ++k) values[begin + k] -= mean;
+  }
 }
 
 Coordinates::Coordinates(const Agreement& agreed, const ProblemOptions& problem, bool with_intercept)
@@ -39,6 +48,7 @@ std::vector<double> Coordinates::to_user(std::span<const double> v) const {
   std::vector<double> w(scaling_.scale.size() * outputs_, 0.0);
   for (std::size_t i = 0; i < w.size(); ++i)
     if (scaling_.scale[i / outputs_] != 0) w[i] = v[i] / scaling_.scale[i / outputs_];
+  if (outputs_ > 1 && l1_.empty()) centre_outputs(w, outputs_);
   return w;
 }
 

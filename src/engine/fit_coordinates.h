@@ -31,7 +31,8 @@ class Coordinates {
   // is (λ2/2)|·|².
   const std::vector<double>& to_penalised() const { return to_penalised_; }
 
-  // v from w, and w from v; intercepts' coordinates are left 0, or out.
+  // v from w, and w from v; intercepts' coordinates are left 0, or out. Of the w that differ by a shift of all outputs
+  // alike, which softmax does not tell apart, and an l1 penalty does, the one of least norm.
   std::vector<double> from_user(std::span<const double> w) const;
   std::vector<double> to_user(std::span<const double> v) const;
   // Σ_j c_j w_j by output, what b' is more than b. In double-double: means can be many times larger than what they
@@ -45,7 +46,10 @@ class Coordinates {
   std::vector<double> penalty_, l1_, to_penalised_;
 };
 
-// Largest second derivative of the loss by the margin.
+// Takes off every `outputs` values, one an output, their mean.
+void centre_outputs(std::span<double> values, std::size_t outputs);
+
+// Largest second derivative of the loss by its margins, along any direction.
 double largest_curvature(Loss loss);
 
 }  // namespace muster

@@ -98,7 +98,7 @@ class ExactTrainer {
     const std::span<const double> w(flat_.data() + kScalars, d);
     std::vector<double> sums(2 * (d + 2));
     context_.pass([&] {
-      return context_.rows.certify(Loss::squared, w, flat_[kIntercept], context_.agreed.scaling.centre, sums);
+      return context_.rows.certify(Loss::squared, w, {&flat_[kIntercept], 1}, context_.agreed.scaling.centre, sums);
     });
     context_.endpoint().reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
     if (solution_)

@@ -60,9 +60,9 @@ class IterativeTrainer {
       trained.reason = result.reason;
       trained.detail = result.detail;
       const bool estimated = result.reason == StopReason::converged && met_bound_;
-      if (!estimated || !problem_.logistic() || !problem_.has_intercept()) return;
+      if (!estimated || !problem_.classifies() || !problem_.has_intercept()) return;
       const double value =
-          problem_.settle_intercept(map_reduce_, v, map_reduce_.value_and_gradient(v, gradient), gradient);
+          problem_.settle_intercepts(map_reduce_, v, map_reduce_.value_and_gradient(v, gradient), gradient);
       if (problem_.bound(v, gradient, curvature()) <= problem_.tolerated(value)) return;
       strictness_ /= 4;
       met_bound_ = false;

@@ -6,10 +6,10 @@
 
 namespace muster {
 
-// Collective. solver: gd, nesterov or lbfgs. Throws InputError when a logistic target has one level only.
+// Collective. solver: gd, nesterov or lbfgs. Throws InputError where a class has no row that counts.
 Trained fit_iterative(FitContext& context, SolverChoice solver);
 
-// Says in trained that an unpenalised logistic loss falls for ever along the column.
+// Says in trained that an unpenalised loss of classes falls for ever along the column.
 void mark_separated(const FitContext& context, std::size_t column, Trained& trained);
 
 }  // namespace muster

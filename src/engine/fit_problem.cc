@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engine/fit_separation.h"
+#include "objective/softmax_objective.h"
 #include "solver/point.h"
 
 namespace muster {
@@ -17,19 +18,46 @@ double ratio(double now, double allowed) {
   return allowed > 0 ? now / allowed : now > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
+std::unique_ptr<Objective> make_objective(FitContext& context, const Coordinates& coordinates) {
+  const ProblemOptions& problem = context.problem();
+  if (problem.loss == Loss::softmax)
+    return std::make_unique<SoftmaxObjective>(context.rows, context.outputs(), coordinates.scaling(),
+                                              problem.intercept);
+  return std::make_unique<LinearObjective>(context.rows, problem.loss, coordinates.scaling(),
+                                           context.holds_intercept());
+}
+
+double largest(std::span<const double> values) {
+  double result = 0;
+  for (const double x : values) result = std::max(result, std::abs(x));
+  return result;
+}
+
+bool moves(std::span<const double> from, std::span<const double> step) {
+  for (std::size_t k = 0; k < from.size(); ++k)
+    if (from[k] + step[k] != from[k]) return true;
+  return false;
+}
+
 }  // namespace
 
 FitProblem::FitProblem(FitContext& context)
     : context_(context),
       coordinates_(context.agreed, context.problem(), context.holds_intercept()),
-      objective_(context.rows, context.problem().loss, coordinates_.scaling(), context.holds_intercept()) {
-  if (context.columns_are_cut())
-    block_.emplace(objective_, objective_, context.grid(), context.request.options.run.reduce);
+      objective_(make_objective(context, coordinates_)) {
+  if (!context.columns_are_cut()) return;
+  auto& linear = dynamic_cast<LinearObjective&>(*objective_);
+  block_.emplace(linear, linear, context.grid(), context.request.options.run.reduce);
+}
+
+std::vector<double> FitProblem::implicit_centre() const {
+  const auto* linear = dynamic_cast<const LinearObjective*>(objective_.get());
+  return linear != nullptr ? linear->implicit_centre() : std::vector<double>();
 }
 
 Objective& FitProblem::summed_objective() {
   if (block_) return *block_;
-  return objective_;
+  return *objective_;
 }
 
 std::vector<double> FitProblem::from_user(const LinearModel& model) const {
@@ -54,6 +82,7 @@ LinearModel FitProblem::to_user(std::span<const double> v) const {
   const std::vector<double> sums = pairs_over_columns(intercepts);
   for (std::size_t k = 0; k < outputs; ++k)
     model.intercepts[k] = static_cast<double>(DoubleDouble(sums[2 * k], sums[2 * k + 1]));
+  if (outputs > 1) centre_outputs(model.intercepts, outputs);
   return model;
 }
 
@@ -75,47 +104,55 @@ MapReduceOptions FitProblem::options() const {
 }
 
 std::optional<std::size_t> FitProblem::separating_column() {
-  if (!logistic()) return std::nullopt;
-  require_both_classes(context_);
+  if (!classifies()) return std::nullopt;
+  class_weights_ = agree_on_class_weights(context_);
   if (penalised() || context_.problem().l1 > 0) return std::nullopt;
   return context_.first_of_all(find_separating_column(agree_on_ranges(context_), has_intercept()));
 }
 
 std::vector<double> FitProblem::best_constant(MapReduce& map_reduce) {
   std::vector<double> v(dimension(), 0.0), gradient(dimension());
-  if (context_.holds_intercept() && !logistic()) v[intercept()] = context_.agreed.target_centre;
+  const Loss loss = context_.problem().loss;
+  if (context_.holds_intercept() && loss == Loss::squared) v[first_intercept()] = context_.agreed.target_centre;
+  if (context_.holds_intercept() && loss == Loss::softmax) {
+    for (std::size_t k = 0; k < class_weights_.size(); ++k) v[first_intercept() + k] = std::log(class_weights_[k]);
+    centre_outputs(std::span(v).subspan(first_intercept()), class_weights_.size());
+  }
   baseline_value_ = map_reduce.value_and_gradient(v, gradient);
-  if (has_intercept() && logistic()) baseline_value_ = settle_intercept(map_reduce, v, baseline_value_, gradient);
+  if (has_intercept() && loss == Loss::logistic)
+    baseline_value_ = settle_intercepts(map_reduce, v, baseline_value_, gradient);
   const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
   baseline_norm_ = std::sqrt(dot(map_reduce, least, least));
   return v;
 }
 
-double FitProblem::settle_intercept(MapReduce& map_reduce, std::vector<double>& v, double value,
-                                    std::vector<double>& gradient) const {
-  const bool held = context_.holds_intercept();
-  // Only the rank that holds the coordinate sees it.
-  const auto at_intercept = [&](const std::vector<double>& x) {
-    double value_there = held ? x[intercept()] : 0;
-    context_.sum_over_columns({&value_there, 1});
-    return value_there;
+double FitProblem::settle_intercepts(MapReduce& map_reduce, std::vector<double>& v, double value,
+                                     std::vector<double>& gradient) const {
+  const std::size_t outputs = context_.outputs();
+  // Only ranks that hold the coordinates see them.
+  const auto at_intercepts = [&](const std::vector<double>& x) {
+    std::vector<double> there(outputs, 0.0);
+    if (context_.holds_intercept()) std::copy_n(x.end() - static_cast<std::ptrdiff_t>(outputs), outputs, there.begin());
+    context_.sum_over_columns(there);
+    return there;
   };
-  double slope = at_intercept(gradient), b = at_intercept(v);
+  std::vector<double> slopes = at_intercepts(gradient), b = at_intercepts(v);
   for (int pass = 0; pass < kIntercepts; ++pass) {
-    const double curvature = curvature_by_intercept(map_reduce.tallies(), map_reduce.weight());
-    const double step = std::clamp(-slope / curvature, -2.0, 2.0);
-    if (!(std::abs(slope) > 4 * kUnit) || b + step == b) break;
-    b += step;
-    if (held) v[intercept()] = b;
+    const InterceptCurvature curvature(context_.problem().loss, outputs, map_reduce.tallies(), map_reduce.weight());
+    const std::vector<double> step = curvature.newton_step(slopes);
+    if (!(largest(slopes) > 4 * kUnit) || !moves(b, step)) break;
+    for (std::size_t k = 0; k < outputs; ++k) b[k] += step[k];
+    if (context_.holds_intercept()) std::copy(b.begin(), b.end(), v.end() - static_cast<std::ptrdiff_t>(outputs));
     value = map_reduce.value_and_gradient(v, gradient);
-    slope = at_intercept(gradient);
-    if (std::abs(slope) < 64 * kUnit) break;
+    slopes = at_intercepts(gradient);
+    if (largest(slopes) < 64 * kUnit) break;
   }
   return value;
 }
 
 double FitProblem::curvature_by_intercept(std::span<const double> tallies, double weight) const {
-  return logistic() ? std::max(tallies[1] / weight, 1e-300) : 1;
+  if (!penalised() || !has_intercept()) return 1;
+  return InterceptCurvature(context_.problem().loss, context_.outputs(), tallies, weight).least();
 }
 
 double FitProblem::bound(std::span<const double> v, std::span<const double> gradient, double curvature) const {
@@ -126,7 +163,7 @@ double FitProblem::bound(std::span<const double> v, std::span<const double> grad
   for (std::size_t i = 0; i < factor.size(); ++i) square += least[i] * factor[i] * (least[i] * factor[i]);
   for (std::size_t i = factor.size(); i < least.size(); ++i) by_intercept += least[i] * least[i];
   context_.sum_over_columns(sums);
-  return square / (2 * context_.problem().l2) + by_intercept / curvature * (logistic() ? 1 : 0.5);
+  return square / (2 * context_.problem().l2) + by_intercept / curvature * (classifies() ? 1 : 0.5);
 }
 
 double FitProblem::tolerated(double value) const {
@@ -146,7 +183,7 @@ double FitProblem::estimated_gap(const RoundReport& round) const {
 // What rounding leaves of a gradient: each entry is a mean of residual × scaled value, whose root mean square is 1; the
 // residual itself carries the rounding of its margin.
 double FitProblem::rounding_floor(const RoundState& state) const {
-  const double size = logistic() ? 1 : std::sqrt(2 * std::abs(state.value));
+  const double size = classifies() ? 1 : std::sqrt(2 * std::abs(state.value));
   double sums[] = {0, 0, static_cast<double>(state.w.size())};
   auto& [margin, shrunk, dimension] = sums;
   for (std::size_t j = 0; j < state.w.size(); ++j) margin += std::abs(state.w[j]);
@@ -157,7 +194,7 @@ double FitProblem::rounding_floor(const RoundState& state) const {
 }
 
 Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, double strictness) const {
-  if (logistic() && !penalised() && context_.problem().l1 == 0 && state.round > 0 && state.tallies[0] == 0)
+  if (classifies() && !penalised() && context_.problem().l1 == 0 && state.round > 0 && state.tallies[0] == 0)
     return {true, StopReason::diverged,
             "every row is on its right side: the classes are separable and the minimiser does not exist; add a "
             "penalty with --l2"};
@@ -179,7 +216,7 @@ StopEstimate FitProblem::estimate(double curvature) const {
   }
   const std::vector<double>& factor = coordinates_.to_penalised();
   std::copy(factor.begin(), factor.end(), estimate.scale.begin());
-  const double by_intercept = std::sqrt(2 * context_.problem().l2 / curvature * (logistic() ? 1 : 0.5));
+  const double by_intercept = std::sqrt(2 * context_.problem().l2 / curvature * (classifies() ? 1 : 0.5));
   std::fill(estimate.scale.begin() + static_cast<std::ptrdiff_t>(factor.size()), estimate.scale.end(), by_intercept);
   estimate.met = [this](double value, double square) { return square <= 2 * context_.problem().l2 * tolerated(value); };
   return estimate;

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/fit_context.h"
 #include "engine/fit_coordinates.h"
+#include "engine/fit_intercepts.h"
 #include "train/column_block.h"
 #include "train/mapreduce.h"
 #include "train/session.h"
@@ -22,12 +24,15 @@ class FitProblem {
 
   FitContext& context() { return context_; }
   const Coordinates& coordinates() const { return coordinates_; }
-  LinearObjective& objective() { return objective_; }
+  Objective& objective() { return *objective_; }
+  // LinearObjective's; softmax takes no batches.
+  std::vector<double> implicit_centre() const;
   std::size_t dimension() const { return coordinates_.dimension(); }
-  bool logistic() const { return context_.problem().loss == Loss::logistic; }
+  bool classifies() const { return context_.problem().loss != Loss::squared; }
   bool penalised() const { return context_.problem().l2 > 0; }
   bool has_intercept() const { return context_.problem().intercept; }
-  std::size_t intercept() const { return context_.columns(); }  // its coordinate, where it is held
+  // The coordinate of the first intercept, where they are held.
+  std::size_t first_intercept() const { return context_.columns() * context_.outputs(); }
 
   // What a MapReduce over context().grid() sums: where columns are cut, by margins added over them.
   Objective& summed_objective();
@@ -40,23 +45,25 @@ class FitProblem {
   // What a MapReduce over this problem is made with; judge and on_round are the caller's to add.
   MapReduceOptions options() const;
 
-  // Collective: a column along which an unpenalised logistic loss falls for ever.
+  // Collective: a column along which an unpenalised loss of classes falls for ever. Throws InputError where a class has
+  // no row that counts.
   std::optional<std::size_t> separating_column();
 
   // Collective: the best constant model, v = 0 and b*, whose value and gradient norm tolerances are relative to.
-  // Squared loss: b* is the mean. Logistic: Newton's method in one dimension, started where the loss is most curved;
-  // each step at most 2, so that no step leaves the region where it helps.
+  // Squared loss: b* is the mean. Softmax: the logarithms of the classes' shares. Logistic: Newton's method, started
+  // where the loss is most curved, since offsets leave no formula.
   std::vector<double> best_constant(MapReduce& map_reduce);
-  // Collective: moves b until ∂f/∂b is rounding only, and returns F there. gradient: at v, before and after.
-  double settle_intercept(MapReduce& map_reduce, std::vector<double>& v, double value,
-                          std::vector<double>& gradient) const;
+  // Collective: moves the intercepts by Newton's method until ∂f/∂b is rounding only, and returns F there. gradient: at
+  // v, before and after.
+  double settle_intercepts(MapReduce& map_reduce, std::vector<double>& v, double value,
+                           std::vector<double>& gradient) const;
   double baseline() const { return baseline_value_; }
 
-  // ∂²f/∂b² where the tallies were taken.
+  // The least ∂²f/∂b² where the tallies were taken (InterceptCurvature).
   double curvature_by_intercept(std::span<const double> tallies, double weight) const;
 
   // Bound on f − f* by strong convexity of F(w) = min_b f(w, b) in the coordinates of the penalty; with the part that
-  // the intercept still has to give: exact for the squared loss, for logistic loss twice its estimate. Where there is
+  // the intercepts still have to give: exact for the squared loss, for others twice its estimate. Where there is
   // no penalty: nothing.
   double bound(std::span<const double> v, std::span<const double> gradient, double curvature_by_intercept) const;
   double tolerated(double value) const;
@@ -78,8 +85,9 @@ class FitProblem {
 
   FitContext& context_;
   Coordinates coordinates_;
-  LinearObjective objective_;
+  std::unique_ptr<Objective> objective_;
   std::optional<ColumnBlockObjective> block_;  // where columns are cut
+  std::vector<double> class_weights_;          // Σ s by class; empty for the squared loss
   double baseline_value_ = 0, baseline_norm_ = 0;
 };
 

@@ -51,6 +51,7 @@ void count(FitContext& context) {
   context.sum_over_columns({counts + 1, 1});
   context.agreed.rows = static_cast<std::int64_t>(counts[0]);
   context.agreed.entries = counts[1];
+  if (context.problem().loss == Loss::softmax) context.agreed.outputs = context.request.data.encoding.classes.size();
   context.agreed.sparse = shape.sparse;
 }
 

@@ -7,7 +7,7 @@
 namespace muster {
 
 // Collective. Where ranks were lost on the way, context.survivors and the agreed sums are those of the living
-// afterwards. Throws InputError when a logistic target has one level only.
+// afterwards. Throws InputError where a class has no row that counts.
 Trained fit_session(FitContext& context, SolverChoice solver);
 
 }  // namespace muster

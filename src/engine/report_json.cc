@@ -114,6 +114,11 @@ std::string to_json(const Metrics& metrics, Loss loss) {
     json["rmse"] = metrics.rmse;
     json["mae"] = metrics.mae;
     json["r2"] = metrics.r2;
+  } else if (loss == Loss::softmax) {
+    json["log_loss"] = metrics.log_loss;
+    json["accuracy"] = metrics.accuracy;
+    json["classes"] = metrics.classes;
+    json["confusion"] = metrics.confusion;  // [class][predicted]
   } else {
     json["log_loss"] = metrics.log_loss;
     json["accuracy"] = metrics.accuracy;

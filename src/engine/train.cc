@@ -76,7 +76,7 @@ class Checkpoints {
   bool wanted() const { return enabled() && endpoint_.now() - saved_at_ >= options_.checkpoint.every_seconds; }
   void save(std::int64_t round, const LinearModel& model) {
     if (!enabled()) return;
-    Checkpoint checkpoint{options_.problem.loss, options_.problem.intercept, {}, {}, round, model};
+    Checkpoint checkpoint{options_.problem.loss, options_.problem.intercept, {}, {}, encoding_.classes, round, model};
     for (const Feature& feature : encoding_.features) checkpoint.features.push_back(feature.name);
     if (encoding_.format == Format::libsvm) checkpoint.indices = {encoding_.libsvm_base, encoding_.libsvm_features};
     write_file_atomically(checkpoint_path(options_.checkpoint.directory), serialise(checkpoint));
@@ -92,14 +92,41 @@ class Checkpoints {
   Time saved_at_ = -std::numeric_limits<double>::infinity();
 };
 
+TargetKind target_kind(Loss loss) {
+  switch (loss) {
+    case Loss::logistic:
+      return TargetKind::binary;
+    case Loss::softmax:
+      return TargetKind::classes;
+    case Loss::squared:
+      break;
+  }
+  return TargetKind::real;
+}
+
 Model make_model(const TrainOptions& options, const Dataset& data, const FitResult& fitted) {
   Model model;
   model.loss = options.problem.loss;
   model.has_intercept = options.problem.intercept;
-  model.intercept = fitted.model.intercepts[0];
-  for (std::size_t j = 0; j < fitted.model.w.size(); ++j) {
-    if (lists_coefficient(data.encoding, fitted.model.w[j]))
-      model.coefficients.push_back({data.encoding.feature_name(j), fitted.model.w[j]});
+  const bool classes = model.loss == Loss::softmax;
+  if (classes) {
+    model.classes = data.encoding.classes;
+    model.intercepts = fitted.model.intercepts;
+  } else {
+    model.intercept = fitted.model.intercepts[0];
+  }
+  const std::size_t outputs = fitted.model.outputs();
+  for (std::size_t j = 0; j < fitted.model.w.size() / outputs; ++j) {
+    const std::span<const double> values = std::span(fitted.model.w).subspan(j * outputs, outputs);
+    const bool listed =
+        std::any_of(values.begin(), values.end(), [&](double w) { return lists_coefficient(data.encoding, w); });
+    if (!listed) continue;
+    Coefficient& coefficient = model.coefficients.emplace_back(Coefficient{data.encoding.feature_name(j)});
+    if (classes) {
+      coefficient.values.assign(values.begin(), values.end());
+    } else {
+      coefficient.value = values[0];
+    }
   }
   model.stop_reason = fitted.report.stop_reason;
   model.certificate = fitted.report.certificate;
@@ -137,10 +164,14 @@ void finish_report(const TrainOptions& options, const LoadSummary& summary, bool
   }
 }
 
-SplitChoice split_of(const RunOptions& run, const Dataset& data, int ranks) {
+SplitChoice split_of(const TrainOptions& options, const Dataset& data, int ranks) {
+  const RunOptions& run = options.run;
   SplitChoice choice =
       choose_split(run, data.encoding.feature_count(), data.summary.rows_read - data.summary.rows_dropped, ranks);
-  if (!data.streamed || choice.shape.columns == 1) return choice;
+  if (choice.shape.columns == 1) return choice;
+  if (options.problem.loss == Loss::softmax)
+    return {{ranks, 1}, "rows, because softmax has all columns of a row together"};
+  if (!data.streamed) return choice;
   if (run.split.kind != SplitOptions::Kind::automatic)
     throw InputError(
         "--split cuts the columns of rows in memory, and the rows do not fit there: use --split rows, or raise "
@@ -187,13 +218,11 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
   reporter.begin(Progress::Stage::reading);
-  const LoadRequest load_request{
-      options.data, options.problem.loss == Loss::logistic ? TargetKind::binary : TargetKind::real,
-      options.problem.positive, readers_of(options.run, endpoint.size()), &memory.rows(endpoint)};
+  const LoadRequest load_request{options.data, target_kind(options.problem.loss), options.problem.positive,
+                                 readers_of(options.run, endpoint.size()), &memory.rows(endpoint)};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
-  if (options.run.mode == Mode::mapreduce)
-    division.emplace(split_of(options.run, data, endpoint.size()), endpoint, data);
+  if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint.size()), endpoint, data);
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};

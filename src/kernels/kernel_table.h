@@ -64,6 +64,44 @@ struct PassSums {
   double uncertainty = 0;  // logistic: Σ s·p(1 − p)
 };
 
+// Rows of several margins, one for each of `classes` classes. Arrays by class have class_stride(classes) entries, those
+// past the classes being padding: 0 in what kernels read, spoilt in rows of margins, kept 0 in sums.
+inline constexpr std::size_t kClassLanes = 8;
+constexpr std::size_t class_stride(std::size_t classes) {
+  return (classes + kClassLanes - 1) / kClassLanes * kClassLanes;
+}
+
+// What becomes of a row's margins m_k; y is its class.
+enum class ClassFunction {
+  softmax,  // p_k = e^m_k / Σ e^m; loss −log p_y, residual_k = p_k − 1(k = y); exact to rounding at any margins
+  bound,    // no loss; residual_k = ½(m_k − mean of m): the pass computes B·v for the bound B on the Hessian
+  hessian,  // no loss; residual_k = p_k (q_k − Σ p_l q_l), p of the margins m, q those of the direction: H·v
+};
+
+// margin_ik = Σ_j u_jk (x_ij − centre_j) + intercept_k, u_jk at j·stride + k.
+struct ClassRequest {
+  ClassFunction function;
+  std::size_t classes;
+  const double* u;
+  const double* centre;      // null for sparse rows: they are not centred
+  const double* intercepts;  // by class
+  // Hessian: the direction, as u and intercepts.
+  const double* direction = nullptr;
+  const double* direction_intercepts = nullptr;
+};
+
+// Sums over rows; kernels add to them.
+struct ClassSums {
+  double loss = 0;              // Σ s·loss
+  double wrong_side = 0;        // softmax: number of rows with s > 0 whose class has not the largest margin alone
+  double* residuals = nullptr;  // by class: Σ s·residual_k
+  double* gradient = nullptr;   // by column and class, as u: Σ s·residual_k (x_j − centre_j)
+  double* overlaps = nullptr;   // softmax: Σ s·p_a p_b, a < b, at a·stride + b; others are spoilt. Null: not wanted
+};
+
+// Below every margin: its exponential is 0.
+inline constexpr double kNoMargin = -1e300;
+
 // Kernels over dense rows stored as T.
 template <class T>
 struct DenseKernels {
@@ -84,6 +122,16 @@ struct DenseKernels {
 
   // minimum_j = min(minimum_j, x_ij), maximum_j likewise, over rows i with select[i] != 0.
   void (*ranges)(DenseRows<T> rows, const unsigned char* select, double* minimum, double* maximum);
+
+  // As pass, for rows of several margins. room: class_room(cols, classes) values, overwritten.
+  void (*class_pass)(DenseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums);
+};
+
+// Kernels over sparse rows; the others are plain C++ for every set (kernels/sparse_rows.h).
+template <class T>
+struct SparseKernels {
+  // On x itself, without a centre. room: class_room(0, classes) values, overwritten.
+  void (*class_pass)(SparseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums);
 };
 
 // An array of double-doubles, high parts apart from low ones.
@@ -103,6 +151,8 @@ struct KernelTable {
   InstructionSet set;
   DenseKernels<double> dense64;
   DenseKernels<float> dense32;
+  SparseKernels<double> sparse64;
+  SparseKernels<float> sparse32;
 
   // residuals_i = s_i · residual(margins_i, y_i), and their sums, for `count` rows. margins and residuals may be the
   // same array.
@@ -111,6 +161,10 @@ struct KernelTable {
 
   // out_i = s_i p(1 − p), p = 1/(1 + e^−m): the logistic loss's second derivative; weights null: all 1.
   void (*logistic_curvatures)(const double* margins, std::size_t count, const double* weights, double* out);
+  // Softmax and bound: `count` rows of margins, class_stride(classes) apart, become s_i·residual_k, and their sums, but
+  // for the gradient.
+  void (*class_residuals)(ClassFunction function, double* margins, std::size_t count, RowData data, std::size_t classes,
+                          ClassSums& sums);
 
   // out = e^x and log(1 + x), x > −1, within 3 ulp; a value's bits do not depend on where it stands in the array.
   void (*exp)(const double* x, std::size_t count, double* out);
@@ -141,6 +195,14 @@ struct KernelTable {
       return dense32;
     }
   }
+  template <class T>
+  const SparseKernels<T>& sparse() const {
+    if constexpr (sizeof(T) == sizeof(double)) {
+      return sparse64;
+    } else {
+      return sparse32;
+    }
+  }
 };
 
 // add_gram takes so many rows of a panel at a time: a strip of their columns fits in a first-level cache.
@@ -164,6 +226,10 @@ constexpr std::size_t tile_rows(std::size_t cols) {
   std::size_t rows = kLargestTile;
   while (rows * cols > kTileValues) rows /= 2;
   return rows;
+}
+
+constexpr std::size_t class_room(std::size_t cols, std::size_t classes) {
+  return tile_rows(cols) * (cols + 2 * class_stride(classes));
 }
 
 }  // namespace muster

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/scalar_classes.h"
 #include "kernels/scalar_math.h"
 #include "kernels/tables.h"
 
@@ -221,14 +222,23 @@ void add_gram(const double* panel, std::size_t rows, std::size_t order, double*,
 
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
-  return {pass<T>, margins_of_rows<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+  return {pass<T>,
+          margins_of_rows<T>,
+          add_centred<T>,
+          add_centred_squares<T>,
+          centre_rows<T>,
+          ranges<T>,
+          scalar_class_pass<DenseRows<T>>};
 }
 
 constexpr KernelTable kTable{InstructionSet::scalar,
                              dense_kernels<double>(),
                              dense_kernels<float>(),
+                             {scalar_class_pass<SparseRows<double>>},
+                             {scalar_class_pass<SparseRows<float>>},
                              residuals,
                              logistic_curvatures,
+                             scalar_class_residuals,
                              exp_array,
                              log1p_array,
                              dot,

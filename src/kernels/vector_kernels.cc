@@ -12,6 +12,7 @@
 #include "kernels/tables.h"
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#include "kernels/class-inl.h"
 #include "kernels/dense-inl.h"
 #include "kernels/double_double-inl.h"
 #include "kernels/gram-inl.h"
@@ -23,14 +24,18 @@ namespace HWY_NAMESPACE {
 
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
-  return {pass<T>, margins_of_rows<T>, add_centred<T>, add_centred_squares<T>, centre_rows<T>, ranges<T>};
+  return {pass<T>,        margins_of_rows<T>, add_centred<T>, add_centred_squares<T>,
+          centre_rows<T>, ranges<T>,          class_pass<T>};
 }
 
 constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : InstructionSet::avx512,
                              dense_kernels<double>(),
                              dense_kernels<float>(),
+                             {sparse_class_pass<double>},
+                             {sparse_class_pass<float>},
                              residuals,
                              logistic_curvatures,
+                             class_residuals,
                              exp_array,
                              log1p_array,
                              dot,

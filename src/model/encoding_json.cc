@@ -133,8 +133,9 @@ std::string encoding_to_json(const Encoding& encoding) {
   add("target", quoted(encoding.target));
   add("weight", quoted(encoding.weight));
   add("offset", quoted(encoding.offset));
-  add("negative_level", quoted(encoding.negative_level));
-  add("positive_level", quoted(encoding.positive_level));
+  const bool two = encoding.classes.size() == 2;
+  add("negative_level", quoted(two ? encoding.classes[0] : ""));
+  add("positive_level", quoted(two ? encoding.classes[1] : ""));
   add("missing", quoted(name_in(kPolicies, encoding.missing)));
   add("fill", nlohmann::json(encoding.fill).dump());
   add("libsvm_base", std::to_string(encoding.libsvm_base));
@@ -159,8 +160,8 @@ Encoding encoding_from_json(const JsonObject& json, const std::vector<std::strin
   encoding.target = json.text("target");
   encoding.weight = json.text("weight");
   encoding.offset = json.text("offset");
-  encoding.negative_level = json.text("negative_level");
-  encoding.positive_level = json.text("positive_level");
+  const std::string negative = json.text("negative_level"), positive = json.text("positive_level");
+  if (!positive.empty()) encoding.classes = {negative, positive};
   encoding.missing = value_in(kPolicies, json, "missing");
   for (auto& [column, value] : json.numbers("fill")) encoding.fill.emplace(column, value);
   const std::int64_t base = json.integer("libsvm_base");

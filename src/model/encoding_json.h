@@ -13,7 +13,7 @@ namespace muster {
 bool lists_coefficient(const Encoding& encoding, double value);
 
 // The JSON text of an encoding, an object indented for its place in model.json. Names of features are not in it: they
-// are those of the coefficients, in the same order.
+// are those of the coefficients, in the same order. Nor are more classes than two: a model lists them itself.
 std::string encoding_to_json(const Encoding& encoding);
 
 // names: of the coefficients listed. Throws InputError naming file and key.

@@ -84,6 +84,17 @@ std::vector<std::string> JsonObject::texts(const char* key) const {
   return result;
 }
 
+std::vector<double> JsonObject::number_list(const char* key) const {
+  std::vector<double> result;
+  const nlohmann::json& list = at(key);
+  if (!list.is_array()) refuse(key, "is not a list");
+  for (const nlohmann::json& value : list) {
+    if (!value.is_number()) refuse(key, "is not a list of numbers");
+    result.push_back(value.get<double>());
+  }
+  return result;
+}
+
 JsonObject JsonObject::object(const char* key) const {
   return {at(key), path_, name_of(key)};
 }

@@ -24,6 +24,7 @@ class JsonObject {
   bool boolean(const char* key) const;
   std::string text(const char* key) const;
   std::vector<std::string> texts(const char* key) const;
+  std::vector<double> number_list(const char* key) const;  // all finite
   JsonObject object(const char* key) const;
   std::vector<JsonObject> objects(const char* key) const;
   std::vector<std::pair<std::string, double>> numbers(const char* key) const;  // an object of numbers

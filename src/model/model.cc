@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "model/certificate_json.h"
 #include "model/encoding_json.h"
 #include "model/json_fields.h"
+#include "model/loss_names.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -31,10 +33,6 @@ std::string number(double value) {
   return nlohmann::json(value).dump();
 }
 
-std::string loss_name(Loss loss) {
-  return loss == Loss::squared ? "squared" : "logistic";
-}
-
 // `text`, a JSON value of several lines, as a member of an object.
 std::string indented(std::string text) {
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3) text.insert(at + 1, "  ");
@@ -45,23 +43,35 @@ void check_finite(const Model& model, const std::string& path) {
   const auto refuse = [&](const std::string& what) {
     throw InputError(fmt::format("cannot write {}: {} is not a finite number", path, what));
   };
-  if (!std::isfinite(model.intercept)) refuse("the intercept");
+  const auto finite = [](const std::vector<double>& values) {
+    return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
+  };
+  if (!std::isfinite(model.intercept) || !finite(model.intercepts)) refuse("the intercept");
   for (const Coefficient& coefficient : model.coefficients) {
-    if (!std::isfinite(coefficient.value)) refuse(fmt::format("the coefficient of '{}'", coefficient.feature));
+    if (!std::isfinite(coefficient.value) || !finite(coefficient.values))
+      refuse(fmt::format("the coefficient of '{}'", coefficient.feature));
   }
 }
 
 // Written by hand, line by line, because a document of millions of coefficients would hold them several times over.
 std::string to_text(const Model& model) {
   const Encoding& encoding = *model.encoding;
-  std::string text = fmt::format(
-      "{{\n  \"format\": \"{}\",\n  \"loss\": \"{}\",\n  \"target\": {},\n  \"has_intercept\": {},\n"
-      "  \"intercept\": {},\n  \"coefficients\": [",
-      kFormat, loss_name(model.loss), quoted(encoding.target), model.has_intercept, number(model.intercept));
+  const bool classes = model.loss == Loss::softmax;
+  std::string text =
+      fmt::format("{{\n  \"format\": \"{}\",\n  \"loss\": \"{}\",\n  \"target\": {},\n  \"has_intercept\": {},\n",
+                  kFormat, name(model.loss), quoted(encoding.target), model.has_intercept);
+  if (classes) {
+    text += fmt::format("  \"classes\": {},\n  \"intercepts\": {},\n", nlohmann::json(model.classes).dump(),
+                        nlohmann::json(model.intercepts).dump());
+  } else {
+    text += fmt::format("  \"intercept\": {},\n", number(model.intercept));
+  }
+  text += "  \"coefficients\": [";
   const char* separator = "\n    ";
   for (const Coefficient& coefficient : model.coefficients) {
-    text += fmt::format(R"({}{{"feature": {}, "value": {}}})", separator, quoted(coefficient.feature),
-                        number(coefficient.value));
+    text += fmt::format(R"({}{{"feature": {}, "{}": {}}})", separator, quoted(coefficient.feature),
+                        classes ? "values" : "value",
+                        classes ? nlohmann::json(coefficient.values).dump() : number(coefficient.value));
     separator = ",\n    ";
   }
   text += fmt::format(
@@ -83,8 +93,7 @@ void check_format(const JsonObject& json, const std::string& path) {
 
 Loss loss_from_json(const JsonObject& json) {
   const std::string text = json.text("loss");
-  if (text == "squared") return Loss::squared;
-  if (text == "logistic") return Loss::logistic;
+  if (const auto loss = loss_from_name(text)) return *loss;
   json.refuse("loss", fmt::format("is '{}', which this version of Muster does not know", text));
 }
 
@@ -94,12 +103,32 @@ StopReason stop_reason_from_json(const JsonObject& json) {
   json.refuse("stop_reason", fmt::format("is '{}', which this version of Muster does not know", text));
 }
 
+std::vector<std::string> classes_from_json(const JsonObject& json) {
+  std::vector<std::string> classes = json.texts("classes");
+  if (classes.size() < 2) json.refuse("classes", "has fewer than two");
+  std::vector<std::string> sorted = classes;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) json.refuse("classes", fmt::format("has '{}' twice", *twice));
+  return classes;
+}
+
+std::vector<double> numbers_by_class(const JsonObject& json, const char* key, const std::vector<std::string>& classes) {
+  std::vector<double> values = json.number_list(key);
+  if (values.size() != classes.size())
+    json.refuse(key, fmt::format("has {} numbers for {} classes", values.size(), classes.size()));
+  return values;
+}
+
 }  // namespace
 
 void Model::save(const std::string& path) const {
   MUSTER_CHECK(encoding != nullptr, "a model without an encoding can not be saved");
   MUSTER_CHECK(encoding->format == Format::libsvm || encoding->features.size() == coefficients.size(),
                "a model has one coefficient a feature");
+  for (const Coefficient& coefficient : coefficients)
+    MUSTER_CHECK(coefficient.values.size() == classes.size(), "a model has one coefficient a feature and class");
+  MUSTER_CHECK(intercepts.size() == classes.size(), "a model has one intercept a class");
   check_finite(*this, path);
   std::string text;
   try {
@@ -116,7 +145,12 @@ Model Model::load(const std::string& path) {
   const auto add = [&](const JsonObject& coefficient) {
     if (damaged) return;
     try {
-      model.coefficients.push_back({coefficient.text("feature"), coefficient.number("value")});
+      Coefficient& added = model.coefficients.emplace_back(Coefficient{coefficient.text("feature")});
+      if (coefficient.has("values")) {
+        added.values = coefficient.number_list("values");
+      } else {
+        added.value = coefficient.number("value");
+      }
     } catch (const InputError&) {
       damaged = std::current_exception();
     }
@@ -126,13 +160,25 @@ Model Model::load(const std::string& path) {
   check_format(json, path);
   model.loss = loss_from_json(json);
   model.has_intercept = json.boolean("has_intercept");
-  model.intercept = json.number("intercept");
+  if (model.loss == Loss::softmax) {
+    model.classes = classes_from_json(json);
+    model.intercepts = numbers_by_class(json, "intercepts", model.classes);
+  } else {
+    model.intercept = json.number("intercept");
+  }
   std::vector<std::string> names;
   if (damaged) std::rethrow_exception(damaged);
   json.objects("coefficients");  // what is left in it is no object
-  for (const Coefficient& coefficient : model.coefficients) names.push_back(coefficient.feature);
+  for (std::size_t j = 0; j < model.coefficients.size(); ++j) {
+    const Coefficient& coefficient = model.coefficients[j];
+    if (coefficient.values.size() != model.classes.size())
+      throw InputError(fmt::format("{}: coefficients[{}].values has {} numbers for {} classes", path, j,
+                                   coefficient.values.size(), model.classes.size()));
+    names.push_back(coefficient.feature);
+  }
   Encoding encoding = encoding_from_json(json.object("encoding"), names);
-  if (model.loss == Loss::logistic && encoding.positive_level.empty()) {
+  if (model.loss == Loss::softmax) encoding.classes = model.classes;
+  if (model.loss == Loss::logistic && encoding.classes.empty()) {
     json.object("encoding").refuse("positive_level", "is empty in a logistic model");
   }
   model.encoding = std::make_shared<const Encoding>(std::move(encoding));

@@ -11,41 +11,64 @@ namespace {
 // Operations of the pass for each stored value: a product and a sum for the margin, and again for the gradient.
 constexpr double kFlopsPerValue = 70;
 
-struct RowLoss {
-  DoubleDouble value, derivative;
+// One thread's row: x, then x − centre; its margins, then ∂loss/∂margin, by output.
+struct Scratch {
+  AlignedVector<double> x_high, x_low, z_high, z_low;
+  std::vector<DoubleDouble> by_output;
+  std::vector<double> margins, residuals;  // softmax: as the kernels want them
+
+  Scratch(std::size_t cols, std::size_t outputs)
+      : x_high(cols),
+        x_low(cols),
+        z_high(cols),
+        z_low(cols),
+        by_output(outputs),
+        margins(class_stride(outputs)),
+        residuals(class_stride(outputs)) {}
+  DoubleDoubleArray x() { return {x_high.data(), x_low.data()}; }
+  DoubleDoubleArray z() { return {z_high.data(), z_low.data()}; }
 };
 
-RowLoss loss_of(const KernelTable& table, Loss loss, DoubleDouble margin, double target) {
+DoubleDouble softmax_of(const KernelTable& table, double target, Scratch& scratch) {
+  const std::size_t outputs = scratch.by_output.size();
+  const DoubleDouble own = scratch.by_output[static_cast<std::size_t>(target)];
+  for (std::size_t k = 0; k < outputs; ++k) scratch.margins[k] = static_cast<double>(scratch.by_output[k] - own);
+  std::fill(scratch.residuals.begin(), scratch.residuals.end(), 0.0);
+  ClassSums sums;
+  sums.residuals = scratch.residuals.data();
+  table.class_residuals(ClassFunction::softmax, scratch.margins.data(), 1, {&target, nullptr, nullptr}, outputs, sums);
+  for (std::size_t k = 0; k < outputs; ++k) scratch.by_output[k] = scratch.residuals[k];
+  return sums.loss;
+}
+
+// Returns the loss, and puts its derivatives in the margins' place.
+DoubleDouble loss_of(const KernelTable& table, Loss loss, double target, Scratch& scratch) {
+  if (loss == Loss::softmax) return softmax_of(table, target, scratch);
+  DoubleDouble& margin = scratch.by_output[0];
   if (loss == Loss::squared) {
-    const DoubleDouble residual = margin - DoubleDouble(target);
-    return {0.5 * (residual * residual), residual};
+    margin = margin - DoubleDouble(target);
+    return 0.5 * (margin * margin);
   }
   const double rounded = static_cast<double>(margin);
   double derivative = 0;
   PassSums sums;
   table.residuals(RowFunction::logistic, &rounded, 1, {&target, nullptr, nullptr}, &derivative, sums);
-  return {sums.loss, derivative};
+  margin = derivative;
+  return sums.loss;
 }
-
-// One thread's row: x, then x − centre.
-struct Scratch {
-  AlignedVector<double> x_high, x_low, z_high, z_low;
-
-  explicit Scratch(std::size_t cols) : x_high(cols), x_low(cols), z_high(cols), z_low(cols) {}
-  DoubleDoubleArray x() { return {x_high.data(), x_low.data()}; }
-  DoubleDoubleArray z() { return {z_high.data(), z_low.data()}; }
-};
 
 struct Certifier {
   RowSource& source;
   Executor& executor;
   const KernelTable& table;
+  std::size_t outputs = 1;
 
   // Calls on_block(window, rows, range, thread's scratch, sums) for every block and adds up what they add.
   template <class OnBlock>
   DoubleDoubleSums all_blocks(std::size_t length, const OnBlock& on_block) const {
     const RowShape& shape = source.shape();
-    std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()), Scratch(shape.sparse ? 0 : shape.cols));
+    std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()),
+                                 Scratch(shape.sparse ? 0 : shape.cols, outputs));
     return sum_rows(
         source, executor, rows_per_block(shape), [&] { return DoubleDoubleSums(table, length); },
         [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& sums) {
@@ -55,29 +78,37 @@ struct Certifier {
         });
   }
 
-  // Writes [Σ s loss, Σ s loss', gradient] in pairs. margin_of(rows, i, row, scratch): of row i of a block, which is
-  // row `row` of its window, with the intercept and without the offset. The row is expanded in scratch.
-  template <class MarginOf>
-  void certify(Loss loss, std::span<const double> centre, const MarginOf& margin_of, std::span<double> out) const {
+  // Writes the sums of LinearRows::certify. write_margins(rows, i, row, scratch): to scratch.by_output, of row i of a
+  // block, which is row `row` of its window, with intercepts and without the offset. The row is expanded in scratch.
+  template <class WriteMargins>
+  void certify(Loss loss, std::span<const double> centre, const WriteMargins& write_margins,
+               std::span<double> out) const {
     const RowShape& shape = source.shape();
-    DoubleDoubleSums total = all_blocks(
-        shape.cols + 2, [&](const Shard& window, auto rows, RowRange range, Scratch& scratch, DoubleDoubleSums& sums) {
-          const RowData data = row_data(window, range.begin);
-          for (std::size_t i = 0; i < rows.rows; ++i) {
-            expand(rows, i, window.powers, scratch);
-            const DoubleDouble margin = margin_of(rows, i, range.begin + i, scratch) + offset_of(data, i);
-            const RowLoss row = loss_of(table, loss, margin, data.targets[i]);
-            const double weight = weight_of(data, i);
-            const DoubleDouble residual = row.derivative * weight;
-            sums.add(0, row.value * weight);
-            sums.add(1, residual);
-            add_gradient(rows, i, residual, centre, scratch, sums);
-          }
-        });
-    for (std::size_t j = 0; shape.sparse && j < shape.cols; ++j) total.add(2 + j, -(total.at(1) * centre[j]));
-    for (std::size_t i = 0; i < total.size(); ++i) {
-      out[2 * i] = total.high[i];
-      out[2 * i + 1] = total.low[i];
+    const std::size_t cols = shape.cols, first = 1 + outputs;
+    // The gradient by output and column. Of sparse rows without the centre.
+    DoubleDoubleSums total = all_blocks(first + outputs * cols, [&](const Shard& window, auto rows, RowRange range,
+                                                                    Scratch& scratch, DoubleDoubleSums& sums) {
+      const RowData data = row_data(window, range.begin);
+      for (std::size_t i = 0; i < rows.rows; ++i) {
+        expand(rows, i, window.powers, scratch);
+        write_margins(rows, i, range.begin + i, scratch);
+        for (DoubleDouble& margin : scratch.by_output) margin = margin + offset_of(data, i);
+        const double weight = weight_of(data, i);
+        sums.add(0, loss_of(table, loss, data.targets[i], scratch) * weight);
+        for (DoubleDouble& residual : scratch.by_output) residual = residual * weight;
+        for (std::size_t k = 0; k < outputs; ++k) sums.add(1 + k, scratch.by_output[k]);
+        add_gradient(rows, i, centre, scratch, sums);
+      }
+    });
+    const auto put = [&](std::size_t at, DoubleDouble value) {
+      out[2 * at] = value.high;
+      out[2 * at + 1] = value.low;
+    };
+    for (std::size_t i = 0; i < first; ++i) put(i, total.at(i));
+    for (std::size_t i = 0; i < outputs * cols; ++i) {
+      const std::size_t j = i / outputs, k = i % outputs;
+      const DoubleDouble sum = total.at(first + k * cols + j);
+      put(first + i, shape.sparse ? sum + -(total.at(1 + k) * centre[j]) : sum);
     }
   }
 
@@ -104,35 +135,43 @@ struct Certifier {
 
  private:
   template <class T>
-  void add_gradient(DenseRows<T> rows, std::size_t, DoubleDouble residual, std::span<const double> centre,
-                    Scratch& scratch, DoubleDoubleSums& sums) const {
+  void add_gradient(DenseRows<T> rows, std::size_t, std::span<const double> centre, Scratch& scratch,
+                    DoubleDoubleSums& sums) const {
     table.subtract(scratch.x(), centre.data(), rows.cols, scratch.z());
-    table.add_multiple(residual, scratch.z(), rows.cols, sums.array(2));
+    for (std::size_t k = 0; k < outputs; ++k)
+      table.add_multiple(scratch.by_output[k], scratch.z(), rows.cols, sums.array(1 + outputs + k * rows.cols));
   }
   // Without the centre, whose share is the same number for every row.
   template <class T>
-  void add_gradient(SparseRows<T> rows, std::size_t i, DoubleDouble residual, std::span<const double>, Scratch&,
+  void add_gradient(SparseRows<T> rows, std::size_t i, std::span<const double>, Scratch& scratch,
                     DoubleDoubleSums& sums) const {
-    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
-      sums.add(2 + rows.columns[k], residual * static_cast<double>(rows.values[k]));
+    for (std::size_t k = 0; k < outputs; ++k) {
+      const std::size_t gradient = 1 + outputs + k * rows.cols;
+      for (std::size_t e = rows.row_begin[i]; e < rows.row_begin[i + 1]; ++e)
+        sums.add(gradient + rows.columns[e], scratch.by_output[k] * static_cast<double>(rows.values[e]));
     }
   }
 };
 
 }  // namespace
 
-Work LinearRows::certify(Loss loss, std::span<const double> w, double intercept, std::span<const double> centre,
-                         std::span<double> sums) {
-  const std::size_t cols = columns();
-  MUSTER_CHECK(w.size() == cols && centre.size() >= cols, "a coefficient and a centre a column");
-  MUSTER_CHECK(sums.size() == 2 * (cols + 2), "a pair for loss, residual and every column");
+Work LinearRows::certify(Loss loss, std::span<const double> w, std::span<const double> intercepts,
+                         std::span<const double> centre, std::span<double> sums) {
+  const std::size_t cols = columns(), outputs = intercepts.size();
+  MUSTER_CHECK(w.size() == cols * outputs && centre.size() >= cols, "a coefficient and a centre a column");
+  MUSTER_CHECK(loss == Loss::softmax ? outputs >= 2 : outputs == 1, "as many outputs as the loss has margins");
+  MUSTER_CHECK(sums.size() == 2 * (1 + outputs + w.size()), "a pair for loss, residuals and every coefficient");
   MUSTER_CHECK(shape().has_targets, "a certificate needs targets");
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_)};
-  const auto margin_of = [&](auto rows, std::size_t i, std::size_t, Scratch& scratch) {
-    return certifier.product(rows, i, w, scratch) + intercept;
+  std::vector<double> by_output(w.size());  // and column
+  for (std::size_t i = 0; i < w.size(); ++i) by_output[i % outputs * cols + i / outputs] = w[i];
+  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
+  const auto write_margins = [&](auto rows, std::size_t i, std::size_t, Scratch& scratch) {
+    for (std::size_t k = 0; k < outputs; ++k)
+      scratch.by_output[k] =
+          certifier.product(rows, i, std::span(by_output).subspan(k * cols, cols), scratch) + intercepts[k];
   };
-  certifier.certify(loss, centre, margin_of, sums);
-  return work_of_reading(shape(), kFlopsPerValue);
+  certifier.certify(loss, centre, write_margins, sums);
+  return work_of_reading(shape(), kFlopsPerValue * static_cast<double>(outputs));
 }
 
 Work LinearRows::certify_margins(std::span<const double> w, double intercept, std::span<double> margins) {
@@ -156,10 +195,10 @@ Work LinearRows::certify_at(Loss loss, std::span<const double> margins, std::spa
   MUSTER_CHECK(margins.size() == 2 * rows() && centre.size() >= columns(), "a margin a row, a centre a column");
   MUSTER_CHECK(sums.size() == 2 * (columns() + 2), "a pair for loss, residual and every column");
   const Certifier certifier{source_, executor_, kernel_table(instruction_set_)};
-  const auto margin_of = [&](auto, std::size_t, std::size_t row, Scratch&) {
-    return DoubleDouble(margins[2 * row], margins[2 * row + 1]);
+  const auto write_margins = [&](auto, std::size_t, std::size_t row, Scratch& scratch) {
+    scratch.by_output[0] = DoubleDouble(margins[2 * row], margins[2 * row + 1]);
   };
-  certifier.certify(loss, centre, margin_of, sums);
+  certifier.certify(loss, centre, write_margins, sums);
   return work_of_reading(shape(), kFlopsPerValue / 2);
 }
 

@@ -27,28 +27,19 @@ std::vector<unsigned char> select_class(const RowData& data, std::size_t rows, d
   return select;
 }
 
-// Smallest values, then largest, for each of two classes.
+// Smallest and largest values, by class and column.
 struct Ranges {
-  AlignedVector<double> minimum[2], maximum[2];
+  AlignedVector<double> minimum, maximum;
 
-  explicit Ranges(std::size_t cols) {
-    for (int label : {0, 1}) {
-      minimum[label].resize(cols);
-      maximum[label].resize(cols);
-    }
-  }
+  explicit Ranges(std::size_t size) : minimum(size), maximum(size) {}
   void clear() {
-    for (int label : {0, 1}) {
-      std::fill(minimum[label].begin(), minimum[label].end(), std::numeric_limits<double>::infinity());
-      std::fill(maximum[label].begin(), maximum[label].end(), -std::numeric_limits<double>::infinity());
-    }
+    std::fill(minimum.begin(), minimum.end(), std::numeric_limits<double>::infinity());
+    std::fill(maximum.begin(), maximum.end(), -std::numeric_limits<double>::infinity());
   }
   void merge(const Ranges& from) {
-    for (int label : {0, 1}) {
-      for (std::size_t j = 0; j < minimum[label].size(); ++j) {
-        minimum[label][j] = std::min(minimum[label][j], from.minimum[label][j]);
-        maximum[label][j] = std::max(maximum[label][j], from.maximum[label][j]);
-      }
+    for (std::size_t i = 0; i < minimum.size(); ++i) {
+      minimum[i] = std::min(minimum[i], from.minimum[i]);
+      maximum[i] = std::max(maximum[i], from.maximum[i]);
     }
   }
 };
@@ -161,25 +152,27 @@ Work LinearRows::centred_squares(std::span<const double> centre, std::span<doubl
   return power_sums({source_, executor_, kernel_table(instruction_set_), centre, 2}, sums);
 }
 
-Work LinearRows::ranges_by_class(std::span<double> ranges) {
+Work LinearRows::ranges_by_class(std::size_t classes, std::span<double> ranges) {
   const std::size_t cols = columns();
-  MUSTER_CHECK(ranges.size() == 4 * cols, "four arrays of ranges");
+  MUSTER_CHECK(ranges.size() == 2 * classes * cols, "two arrays of ranges a class");
   MUSTER_CHECK(shape().has_targets, "training needs targets");
   const KernelTable& table = kernel_table(instruction_set_);
   const Ranges total = sum_rows(
-      source_, executor_, rows_per_block(shape()), [cols] { return Ranges(cols); },
+      source_, executor_, rows_per_block(shape()), [&] { return Ranges(classes * cols); },
       [&](const Shard& window, RowRange range, int, Ranges& sums) {
-        for (int label : {0, 1}) {
-          const auto select = select_class(row_data(window, range.begin), range.size(), label);
+        for (std::size_t label = 0; label < classes; ++label) {
+          const auto select = select_class(row_data(window, range.begin), range.size(), static_cast<double>(label));
+          if (std::count(select.begin(), select.end(), 1) == 0) continue;
           visit_rows(window, range, [&](auto rows) {
-            add_ranges(table, rows, select.data(), sums.minimum[label].data(), sums.maximum[label].data());
+            add_ranges(table, rows, select.data(), sums.minimum.data() + label * cols,
+                       sums.maximum.data() + label * cols);
           });
         }
       });
   for (std::size_t j = 0; j < cols; ++j) {
-    for (std::size_t label : {0, 1}) {
-      ranges[2 * label * cols + j] = total.minimum[label][j];
-      ranges[(2 * label + 1) * cols + j] = -total.maximum[label][j];
+    for (std::size_t label = 0; label < classes; ++label) {
+      ranges[2 * label * cols + j] = total.minimum[label * cols + j];
+      ranges[(2 * label + 1) * cols + j] = -total.maximum[label * cols + j];
     }
   }
   return work_of_reading(shape(), 2);

@@ -60,15 +60,16 @@ class LinearRows {
   // double_double: differences, products and sums in double-double, powers recomputed from their base.
   Work accumulate(Statistics& statistics);
 
-  // Logistic, to detect separation by one column: for each column its smallest and largest value among rows with y = 0
-  // and s > 0, then y = 1: 4 arrays of d (min0, −max0, min1, −max1), so that workers combine by minimum; +inf where
-  // there is none. Sparse rows count their zeros.
-  Work ranges_by_class(std::span<double> ranges);
+  // Targets of classes, to detect separation by one column: for each class and column the smallest and largest value
+  // among rows of the class with s > 0: arrays of d, min and −max of class 0, then of class 1, …, so that workers
+  // combine by minimum; +inf where there is none. Sparse rows count their zeros.
+  Work ranges_by_class(std::size_t classes, std::span<double> ranges);
 
   // f's data part at a model in the user's units, for certificates: margins, residuals and sums in double-double (loss
-  // functions in double). Writes pairs (high, low): [Σ s loss, Σ s loss', Σ s loss' (x_j − c_j) …], 2(d + 2) doubles to
-  // add over workers with ReduceOp::sum_double_double.
-  Work certify(Loss loss, std::span<const double> w, double intercept, std::span<const double> centre,
+  // functions in double). The model has as many outputs as intercepts; w: those of a column side by side. Writes pairs
+  // (high, low) to add over workers with ReduceOp::sum_double_double: [Σ s loss, then by output Σ s ∂loss/∂margin, then
+  // by column and output Σ s ∂loss/∂margin (x_j − c_j)].
+  Work certify(Loss loss, std::span<const double> w, std::span<const double> intercepts, std::span<const double> centre,
                std::span<double> sums);
   // The same in two halves, for columns of which others hold the rest: margins as pairs (high, low), 2·rows() doubles
   // to add over column blocks with ReduceOp::sum_double_double; and the sums from whole margins. Offsets belong to the
@@ -78,6 +79,7 @@ class LinearRows {
 
  private:
   friend class LinearObjective;
+  friend class SoftmaxObjective;
   std::unique_ptr<HeldRows> held_;  // where this was made of a shard
   RowSource& source_;
   Executor& executor_;

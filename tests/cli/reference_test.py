@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from command import SHARED_DATA, evaluate, needs_shared, train
+from command import SHARED_DATA, evaluate, needs_shared, run, train
 
 pytestmark = needs_shared("reference.jsonl", "dense")
 
@@ -79,6 +79,23 @@ def test_logistic(tmp_path, split, name):
     assert on_test["log_loss"] == pytest.approx(expected["te_ll"], rel=1e-3)
     assert on_test["accuracy"] == pytest.approx(expected["te_acc"], abs=2e-3)
     assert on_test["auc"] == pytest.approx(expected["te_auc"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["skl_digits", "satellite", "letter", "shuttle"])
+def test_softmax(tmp_path, split, name):
+    """Their points have a largest derivative of up to 3e-6; ours are proven to 1e-9, so they are below, by no more than
+    what |gradient|²/(2 lam) leaves them."""
+    train_csv, test_csv, _ = split(name)
+    expected = REFERENCE[name]
+    run("train", train_csv, "--target", "y", "--loss", "softmax", "--l2", expected["lam"], "--standardize", "--tolerance",
+        "1e-9", "-n", 2, "-o", tmp_path / "model.json", timeout=300)
+    certificate = json.loads((tmp_path / "model.json").read_text())["certificate"]
+    assert certificate["suboptimality_bound"] <= 1e-9 * certificate["relative_target"]
+    assert certificate["objective"] <= expected["obj"] * (1 + 1e-9)
+    assert certificate["objective"] == pytest.approx(expected["obj"], rel=3e-6)
+    on_test = evaluate(tmp_path / "model.json", test_csv)
+    assert on_test["log_loss"] == pytest.approx(expected["te_ll"], rel=2e-3)
+    assert on_test["accuracy"] == pytest.approx(expected["te_acc"], abs=2e-3)
 
 
 @pytest.mark.parametrize("name", ["skl_diabetes", "diamonds", "powerplant", "uci_housing"])

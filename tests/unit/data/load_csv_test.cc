@@ -201,8 +201,7 @@ TEST(LoadCsv, BinaryTargets) {
   for (const int n : {1, 2}) {
     const Rows rows = load_on(n, request);
     EXPECT_EQ(rows.y, (std::vector<double>{1, 0, 1}));
-    EXPECT_EQ(rows.encoding.positive_level, "yes");
-    EXPECT_EQ(rows.encoding.negative_level, "no");
+    EXPECT_EQ(rows.encoding.classes, (std::vector<std::string>{"no", "yes"}));
     ASSERT_EQ(rows.summary.notes.size(), 1u);
     EXPECT_TRUE(says(rows.summary.notes[0], "the target 'y': 'yes' is positive", {}));
   }
@@ -217,6 +216,33 @@ TEST(LoadCsv, BinaryTargets) {
   EXPECT_TRUE(says(load_error(2, request), "the target 'y' has more than two levels", {"'-1', '1', '7'"}));
   request.options.paths = {dir.file("one.csv", "x,y\n1,a\n2,a\n")};
   EXPECT_TRUE(says(load_error(2, request), "the target 'y' has only one level", {"'a'"}));
+}
+
+// Numbers in their order and texts bytewise, whoever reads which; a target is the place of its level.
+TEST(LoadCsv, TargetsOfManyClasses) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("n.csv", "x,y\n1,10\n2,9\n3,-1\n4,10\n5,100\n"), "y");
+  request.target = TargetKind::classes;
+  for (const int n : {1, 2, 4}) {
+    const Rows rows = load_on(n, request);
+    EXPECT_EQ(rows.encoding.classes, (std::vector<std::string>{"-1", "9", "10", "100"}));
+    EXPECT_EQ(rows.y, (std::vector<double>{2, 1, 0, 2, 3}));
+    EXPECT_TRUE(says(rows.summary.notes.at(0), "the target 'y': 4 classes", {"'-1', '9', '10', '100'"}));
+  }
+  request.options.paths = {dir.file("t.csv", "x,y\n1,pear\n2,Fig\n3,apple\n4,pear\n5,10\n6,9\n")};
+  for (const int n : {1, 3}) {
+    const Rows rows = load_on(n, request);
+    EXPECT_EQ(rows.encoding.classes, (std::vector<std::string>{"10", "9", "Fig", "apple", "pear"}));
+    EXPECT_EQ(rows.y, (std::vector<double>{4, 2, 3, 4, 0, 1}));
+  }
+  request.options.paths = {dir.file("one.csv", "x,y\n1,a\n2,a\n")};
+  EXPECT_TRUE(says(load_error(2, request), "the target 'y' has only one level", {"'a'", "softmax"}));
+  std::string many = "x,y\n";
+  for (int i = 0; i < 1500; ++i) many += fmt::format("1,{}.5\n", i);
+  request.options.paths = {dir.file("many.csv", many)};
+  EXPECT_TRUE(says(load_error(2, request), "the target 'y' has more than 1000 levels", {"--loss squared"}));
+  request.target = TargetKind::binary;
+  EXPECT_TRUE(says(load_error(2, request), "the target 'y' has more than two levels", {"--loss softmax"}));
 }
 
 TEST(LoadCsv, SeveralFilesInOneSequence) {

@@ -67,8 +67,18 @@ TEST(LoadLibsvm, FormatByContentAndBinaryLabels) {
   request.target = TargetKind::binary;
   const Rows rows = load_on(2, request);
   EXPECT_EQ(rows.y, (std::vector<double>{1, 0, 1, 0}));
-  EXPECT_EQ(rows.encoding.positive_level, "1");
-  EXPECT_EQ(rows.encoding.negative_level, "-1");
+  EXPECT_EQ(rows.encoding.classes, (std::vector<std::string>{"-1", "1"}));
+}
+
+TEST(LoadLibsvm, LabelsOfManyClasses) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("t.svm", "3 1:1\n1 1:2\n12 1:3\n2 1:4\n3 1:5\n4 1:1\n5 1:1\n6 1:1\n"), "");
+  request.target = TargetKind::classes;
+  for (const int n : {1, 3}) {
+    const Rows rows = load_on(n, request);
+    EXPECT_EQ(rows.encoding.classes, (std::vector<std::string>{"1", "2", "3", "4", "5", "6", "12"}));
+    EXPECT_EQ(rows.y, (std::vector<double>{2, 0, 6, 1, 2, 3, 4, 5}));
+  }
 }
 
 TEST(LoadLibsvm, Errors) {

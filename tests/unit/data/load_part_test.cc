@@ -182,6 +182,21 @@ TEST(LoadPart, ABinaryTargetKeepsItsReading) {
   expect_parts(request);
 }
 
+TEST(LoadPart, AndSoDoesATargetOfManyClasses) {
+  const TemporaryDirectory dir;
+  std::string numbers = "x,y\n", texts = "x,y\n", labels;
+  for (int i = 0; i < 90; ++i) {
+    numbers += fmt::format("{},{}\n", i, 7 * i % 13);
+    texts += fmt::format("{},c{}\n", i, 7 * i % 13);
+    labels += fmt::format("{} 1:{}\n", 7 * i % 13, i);
+  }
+  for (const std::string& file : {dir.file("n.csv", numbers), dir.file("t.csv", texts), dir.file("l.svm", labels)}) {
+    LoadRequest request = request_for(file, file.ends_with("svm") ? "" : "y");
+    request.target = TargetKind::classes;
+    expect_parts(request);
+  }
+}
+
 TEST(LoadPart, CategoricalColumnsAreSparse) {
   const TemporaryDirectory dir;
   std::string text = "g,x,y\n";

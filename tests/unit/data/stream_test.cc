@@ -88,6 +88,17 @@ TEST_F(Stream, BinaryTargets) {
   EXPECT_TRUE(says(error("x,y\n1,1\n2,0\n", numbers, true), at(3), {"level '0'"}));
 }
 
+TEST_F(Stream, TargetsOfManyClasses) {
+  LoadRequest request;
+  request.target = TargetKind::classes;
+  const Encoding words = train(request, "x,y\n1,c\n3,a\n5,b\n");
+  EXPECT_EQ(stream_rows(path("x,y\n1,b\n2,a\n3,c\n"), words, true).y, (std::vector<double>{1, 0, 2}));
+  EXPECT_TRUE(says(error("x,y\n1,b\n2,d\n", words, true), at(3), {"'d'"}));
+  const Encoding numbers = train(request, "x,y\n1,10\n3,-1\n5,9\n");
+  EXPECT_EQ(stream_rows(path("x,y\n1,9.0\n2,-1\n3,1e1\n"), numbers, true).y, (std::vector<double>{1, 0, 2}));
+  EXPECT_TRUE(says(error("x,y\n1,9\n2,8\n", numbers, true), at(3), {"level '8'"}));
+}
+
 TEST_F(Stream, KeepsOrderInBlocks) {
   const Encoding encoding = train({}, "x,y\n1,5\n3,6\n");
   std::string text = "x\n";
@@ -114,6 +125,8 @@ TEST_F(Stream, Libsvm) {
   const std::string good = dir_.file("new.svm", "-1 2:5\n+1 1:7 3:1\n");
   EXPECT_EQ(stream_rows(good, encoding, true).y, (std::vector<double>{0, 1}));
   EXPECT_EQ(stream_rows(good, encoding, false).x, (std::vector<std::vector<double>>{{0, 5, 0}, {7, 0, 1}}));
+  const std::string unlabelled = dir_.file("new.svm", "0 2:5\n");
+  EXPECT_EQ(stream_rows(unlabelled, encoding, false).x, (std::vector<std::vector<double>>{{0, 5, 0}}));
   const std::string beyond = dir_.file("new.svm", "-1 2:5\n+1 4:7\n");
   EXPECT_TRUE(says(error_of([&] { stream_rows(beyond, encoding, false); }),
                    dir_.path() + "/new.svm:2:4: ", {"'4:7'", "beyond 3"}));

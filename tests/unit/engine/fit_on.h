@@ -16,6 +16,7 @@ struct Table {
   std::vector<std::vector<double>> x;
   std::vector<double> y, weights, offsets;
   std::vector<PowerFeature> powers;
+  std::vector<std::string> classes = {"no", "yes"};
 };
 
 // This rank's part: rows in contiguous shares.
@@ -30,8 +31,7 @@ inline Dataset share(const Table& table, int rank, int size, bool sparse = false
     data.encoding.features.push_back(feature);
   }
   for (const PowerFeature& power : table.powers) data.encoding.features[power.feature].kind = Feature::Kind::power;
-  data.encoding.negative_level = "no";
-  data.encoding.positive_level = "yes";
+  data.encoding.classes = table.classes;
   data.summary.rows_read = data.summary.rows_in_files = static_cast<std::int64_t>(n);
   Shard& shard = data.shard;
   AlignedVector<double> values;

@@ -79,8 +79,7 @@ Model diamonds() {
   encoding.target = "price";
   encoding.weight = "w";
   encoding.offset = "o";
-  encoding.negative_level = "0";
-  encoding.positive_level = "1";
+  encoding.classes = {"0", "1"};
   encoding.missing = MissingPolicy::mean;
   encoding.fill = {{"carat", 0.1}};
   encoding.libsvm_base = 0;
@@ -135,8 +134,7 @@ TEST_F(ModelTest, EveryFieldComesBack) {
   EXPECT_EQ(a.target, b.target);
   EXPECT_EQ(a.weight, b.weight);
   EXPECT_EQ(a.offset, b.offset);
-  EXPECT_EQ(a.negative_level, b.negative_level);
-  EXPECT_EQ(a.positive_level, b.positive_level);
+  EXPECT_EQ(a.classes, b.classes);
   EXPECT_EQ(a.missing, b.missing);
   EXPECT_EQ(a.fill, b.fill);
   EXPECT_EQ(a.libsvm_base, b.libsvm_base);
@@ -207,6 +205,53 @@ TEST_F(ModelTest, TheFileHasThePromisedKeys) {
   EXPECT_TRUE(json.at("encoding").is_object());
   EXPECT_EQ(json.at("certificate").at("suboptimality_bound"), 1e-9);
   EXPECT_TRUE(json.at("muster").is_string());
+}
+
+Model three_classes() {
+  Model model = diamonds();
+  Encoding encoding = *model.encoding;
+  model.loss = Loss::softmax;
+  model.classes = encoding.classes = {"-1", "größe \"x\",", "10"};
+  model.intercepts = {1.0 / 3, -0.0, 5e-324};
+  for (Coefficient& coefficient : model.coefficients) {
+    coefficient.value = 0;
+    coefficient.values = {0.1, -1e308, 2.5e-310};
+  }
+  model.encoding = std::make_shared<const Encoding>(encoding);
+  return model;
+}
+
+TEST_F(ModelTest, ManyClassesComeBackBitForBit) {
+  const Model before = three_classes(), after = again(before);
+  EXPECT_EQ(after.loss, Loss::softmax);
+  EXPECT_EQ(after.classes, before.classes);
+  EXPECT_EQ(after.encoding->classes, before.classes);
+  const auto same = [](const std::vector<double>& a, const std::vector<double>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t k = 0; k < a.size(); ++k) EXPECT_EQ(bits(a[k]), bits(b[k]));
+  };
+  same(after.intercepts, before.intercepts);
+  ASSERT_EQ(after.coefficients.size(), before.coefficients.size());
+  for (std::size_t j = 0; j < before.coefficients.size(); ++j)
+    same(after.coefficients[j].values, before.coefficients[j].values);
+  const nlohmann::json json = nlohmann::json::parse(text());
+  EXPECT_EQ(json.at("loss"), "softmax");
+  EXPECT_EQ(json.at("classes").at(2), "10");
+  EXPECT_EQ(json.at("coefficients").at(0).at("values").size(), 3u);
+  EXPECT_FALSE(json.contains("intercept"));
+}
+
+TEST_F(ModelTest, DamagedClassesAreNamed) {
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    three_classes().save(path());
+    return refusal_after(from, to);
+  };
+  EXPECT_EQ(refused("\"classes\": [\"-1\",", "\"classes\": ["), "PATH: intercepts has 3 numbers for 2 classes");
+  EXPECT_EQ(refused("\"classes\": [\"-1\",", "\"classes\": [\"10\","), "PATH: classes has '10' twice");
+  EXPECT_EQ(refused("\"values\": [0.1,", "\"values\": ["), "PATH: coefficients[0].values has 2 numbers for 3 classes");
+  EXPECT_EQ(refused("\"values\": [0.1,", "\"values\": [\"0.1\","),
+            "PATH: coefficients[0].values is not a list of numbers");
+  EXPECT_EQ(refused("\"intercepts\"", "\"intercept\""), "PATH: intercepts is missing");
 }
 
 Model libsvm(std::size_t features, const std::vector<std::pair<std::string, double>>& coefficients) {

@@ -20,7 +20,7 @@ std::vector<double> certificate(const Shard& shard, Loss loss, const std::vector
   Executor executor(threads);
   LinearRows rows(shard, executor, set);
   std::vector<double> sums(2 * (shard.cols() + 2));
-  rows.certify(loss, w, intercept, centre, sums);
+  rows.certify(loss, w, {&intercept, 1}, centre, sums);
   return sums;
 }
 

@@ -96,7 +96,8 @@ TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
   const std::vector<double> w = some_point(cols), centre = some_scaling(0, cols).centre;
   LinearRows rows(shard, executor, best_instruction_set());
   std::vector<double> sums(2 * (cols + 2));
-  rows.certify(c_.loss, w, 0.7, centre, sums);
+  const double intercept = 0.7;
+  rows.certify(c_.loss, w, {&intercept, 1}, centre, sums);
   std::vector<double> margins(2 * shard.rows(), 0.0), part(2 * shard.rows());
   const Shard blocks[] = {columns_between(shard, 0, cut), columns_between(shard, cut, cols)};
   for (const std::size_t b : {0, 1}) {

@@ -266,14 +266,14 @@ TEST(LinearRows, RangesByClassCountZerosButNotRowsWithoutWeight) {
     for (InstructionSet set : available_instruction_sets()) {
       LinearRows rows(stored, executor, set);
       std::vector<double> ranges(8);
-      rows.ranges_by_class(ranges);
+      rows.ranges_by_class(2, ranges);
       EXPECT_EQ(ranges, (std::vector<double>{3, -1, -5, 0, -9, 2, 9, -2}));
     }
   }
   shard.targets = {1, 1, 1, 1};
   LinearRows rows(shard, executor, best_instruction_set());
   std::vector<double> ranges(8);
-  rows.ranges_by_class(ranges);
+  rows.ranges_by_class(2, ranges);
   EXPECT_EQ(ranges, (std::vector<double>{infinity, infinity, infinity, infinity, -9, -1, -5, -2}));
 }
 

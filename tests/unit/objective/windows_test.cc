@@ -79,9 +79,9 @@ std::vector<double> all_sums(LinearRows& rows) {
   keep(sums);
   rows.centred_squares(centre, sums);
   keep(sums);
-  rows.ranges_by_class(ranges);
+  rows.ranges_by_class(2, ranges);
   keep(ranges);
-  rows.certify(Loss::logistic, std::span(v).first(d), v[d], centre, pairs);
+  rows.certify(Loss::logistic, std::span(v).first(d), std::span(v).subspan(d, 1), centre, pairs);
   keep(pairs);
   for (const auto precision : {Statistics::Precision::float64, Statistics::Precision::double_double}) {
     Statistics statistics{d, precision, centre, {}};
