@@ -78,8 +78,9 @@ struct RoundReport {
   double objective = 0;
   double gradient_norm = 0;                        // scaled coordinates
   std::optional<double> staleness = std::nullopt;  // parameter server: mean of this round
-  std::optional<double> consensus_distance =
-      std::nullopt;  // decentralized: root mean square of |w_k − mean|, scaled coordinates
+  // Decentralized: root mean square of |w_k − mean|, scaled coordinates; the network's own estimate, and
+  // exact in the last entry.
+  std::optional<double> consensus_distance = std::nullopt;
 };
 
 struct Report {

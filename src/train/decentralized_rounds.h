@@ -42,7 +42,7 @@ class RoundsStage final : public Stage {
   std::int64_t window_exchanges_ = 1, window_begin_ = 0, rounds_ = 0;
   std::vector<double> gradient_, message_, mixed_, best_;
   StopAgreement agreement_;
-  double last_value_ = 0, last_energy_ = 0;  // as added to the averaged quantities
+  double last_value_ = 0;  // as added to the averaged quantities
   double square_ = 0, moved_ = 0, weight_ = 1;
   bool broken_ = false;  // a number was not finite: this node stands still until all have agreed on that
   NetworkStop stop_;

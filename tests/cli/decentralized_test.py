@@ -100,6 +100,16 @@ def test_the_plain_rule_stalls_beside_the_optimum_and_says_so(tmp_path, table):
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert result.returncode == 3 and report["stop_reason"] == "stalled"
     assert max(report["network"]["consensus_distance"]) > 1e-4
+    assert report["rounds"][-1]["consensus_distance"] > 1e-4
+
+
+def test_the_report_has_the_consensus_distance_of_every_round_and_node(tmp_path, table):
+    _, report = trained(tmp_path, table, *SQUARED, *NETWORK, "-n", 5, "--tolerance", "1e-9")
+    by_round = [r["consensus_distance"] for r in report["rounds"]]
+    assert len(by_round) == report["rounds_done"] + 1  # and the exact one at the end, of the meeting
+    assert by_round[-1] == pytest.approx(np.sqrt(np.mean(np.square(report["network"]["consensus_distance"]))), rel=1e-9)
+    assert max(by_round) > 1e-3 and 0 < by_round[-1] < 1e-3 * max(by_round)
+    assert 0.2 * by_round[-1] <= by_round[-2] < 20 * by_round[-1]  # the network's own estimate
 
 
 def test_one_node_s_copy_can_be_saved(tmp_path, table):
