@@ -10,11 +10,12 @@ namespace muster::cli {
 
 namespace {
 
-const std::vector<std::string> kSubcommands{"train", "predict", "evaluate", "topology"};
+const std::vector<std::string> kSubcommands{"train", "tune", "predict", "evaluate", "topology"};
 
 constexpr const char* kShortHelp = R"(Muster trains linear models, on one machine or many.
 
   muster train DATA... --target NAME     fit a model to the rows of files; writes model.json
+  muster tune DATA... --target NAME      the same, with penalties chosen by cross-validation
   muster predict MODEL DATA...           apply it to rows
   muster evaluate MODEL DATA...          measure it on rows whose target is known
   muster topology NAME -n N              describe a graph for decentralized training
@@ -37,6 +38,17 @@ Command parse_train(const std::vector<std::string>& arguments) {
                 "DATA... --target NAME [options]");
   TrainCommand command;
   const auto finish = add_train_options(set, command);
+  if (!set.parse(arguments)) return Text{set.help() + kExitCodes};
+  finish();
+  return command;
+}
+
+Command parse_tune(const std::vector<std::string>& arguments) {
+  OptionSet set("tune",
+                "Chooses the penalties by cross-validation, fits a model of them to all rows, and says how good it is.",
+                "DATA... --target NAME [--l2 FROM:TO:COUNT] [--folds K] [options]");
+  TrainCommand command;
+  const auto finish = add_tune_options(set, command);
   if (!set.parse(arguments)) return Text{set.help() + kExitCodes};
   finish();
   return command;
@@ -82,6 +94,7 @@ Command parse_evaluate(const std::vector<std::string>& arguments) {
 
 Command parse_subcommand(const std::string& name, const std::vector<std::string>& arguments) {
   if (name == "train") return parse_train(arguments);
+  if (name == "tune") return parse_tune(arguments);
   if (name == "predict") return parse_predict(arguments);
   if (name == "evaluate") return parse_evaluate(arguments);
   if (name == "topology") return parse_topology(arguments);

@@ -30,6 +30,13 @@ std::string describe_reading(const Progress& progress) {
   return text + time_left(progress.seconds * (progress.total_bytes - progress.bytes) / progress.bytes);
 }
 
+std::string describe_tuning(const Progress& progress) {
+  std::string text = fmt::format("tuning: {} of {} fits", grouped(progress.fits), grouped(progress.total_fits));
+  if (progress.seconds < kFirstRateSeconds || progress.fits == 0) return text;
+  const auto left = static_cast<double>(progress.total_fits - progress.fits);
+  return text + time_left(progress.seconds * left / static_cast<double>(progress.fits));
+}
+
 // A linear rate of convergence makes the logarithm of the gap fall steadily.
 std::string describe_training(const Progress& progress) {
   std::string text = fmt::format("training: round {}, objective {:.10g}", grouped(progress.round), progress.objective);
@@ -49,7 +56,15 @@ std::size_t terminal_columns() {
 }  // namespace
 
 std::string describe(const Progress& progress) {
-  return progress.stage == Progress::Stage::reading ? describe_reading(progress) : describe_training(progress);
+  switch (progress.stage) {
+    case Progress::Stage::reading:
+      return describe_reading(progress);
+    case Progress::Stage::tuning:
+      return describe_tuning(progress);
+    case Progress::Stage::training:
+      break;
+  }
+  return describe_training(progress);
 }
 
 ProgressLine::ProgressLine(bool quiet) : enabled_(!quiet && ::isatty(STDERR_FILENO) == 1) {}

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "summary_table.h"
+#include "text_table.h"
 #include "words.h"
 
 namespace muster::cli {
@@ -20,49 +22,7 @@ constexpr std::size_t kShownOfMany = 10;
 
 constexpr std::size_t kMostClassesShown = 8;
 
-struct Row {
-  std::string name, value;
-};
-
-// Characters, not bytes, of UTF-8: close enough to columns to align names in most languages.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-// Names to the left, values to the right.
-std::string aligned(const std::vector<Row>& rows) {
-  std::size_t names = 0, values = 0;
-  for (const Row& row : rows) {
-    names = std::max(names, width(row.name));
-    values = std::max(values, width(row.value));
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    text += row.name + std::string(names - width(row.name) + 2 + values - width(row.value), ' ') + row.value + '\n';
-  }
-  return text;
-}
-
-// Lines of cells: the first to the left, the others to the right; lines may end early.
 using Table = std::vector<std::vector<std::string>>;
-
-std::string aligned(const Table& table) {
-  std::vector<std::size_t> widths;
-  for (const auto& line : table) {
-    widths.resize(std::max(widths.size(), line.size()));
-    for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width(line[c]));
-  }
-  std::string text;
-  for (const auto& line : table) {
-    text += line[0];
-    std::size_t gap = widths[0] - width(line[0]);
-    for (std::size_t c = 1; c < line.size(); ++c, gap = 0)
-      text += std::string(gap + 2 + widths[c] - width(line[c]), ' ') + line[c];
-    text += '\n';
-  }
-  return text;
-}
 
 std::string number(double value) {
   return fmt::format("{:.10g}", value);
@@ -101,7 +61,7 @@ std::string coefficients_by_class(const Model& model) {
 
 std::string coefficients(const Model& model) {
   if (model.loss == Loss::softmax) return coefficients_by_class(model);
-  std::vector<Row> rows{{"feature", "coefficient"}};
+  Table rows{{"feature", "coefficient"}};
   if (model.has_intercept) rows.push_back({"(intercept)", number(model.intercept)});
   const std::size_t count = model.coefficients.size();
   const bool all = count <= kMostShown;
@@ -115,6 +75,17 @@ std::string coefficients(const Model& model) {
     rows.push_back({model.coefficients[j].feature, number(model.coefficients[j].value)});
   }
   return aligned(rows);
+}
+
+std::string tuning(const TuningReport& tuning) {
+  Table table{{"l2", "l1", "held-out loss", "std. error", ""}};
+  for (std::size_t i = 0; i < tuning.points.size(); ++i) {
+    const TuningPoint& point = tuning.points[i];
+    const std::string mark = i == tuning.chosen ? "chosen" : i == tuning.best ? "least" : "";
+    table.push_back({fmt::format("{:.4g}", point.l2), fmt::format("{:.4g}", point.l1),
+                     fmt::format("{:.8g}", point.loss), fmt::format("{:.2g}", point.standard_error), mark});
+  }
+  return aligned(table) + '\n';
 }
 
 std::string fit_on_training_rows(const Certificate& certificate) {
@@ -210,9 +181,9 @@ std::string_view in_words(StopReason reason) {
 
 // Recall: of the rows of a class, those predicted as it; precision: of the rows predicted as it, those of it.
 std::string describe_classes(const Metrics& metrics) {
-  const std::string text = aligned(std::vector<Row>{{"rows", grouped(metrics.rows)},
-                                                    {"log-loss", measure(metrics.log_loss)},
-                                                    {"accuracy", measure(metrics.accuracy)}});
+  const std::string text = aligned(Table{{"rows", grouped(metrics.rows)},
+                                         {"log-loss", measure(metrics.log_loss)},
+                                         {"accuracy", measure(metrics.accuracy)}});
   Table table{{"class", "rows", "recall", "precision", "most often taken for"}};
   const std::size_t classes = metrics.classes.size();
   for (std::size_t k = 0; k < std::min(classes, kMostShown); ++k) {
@@ -243,13 +214,16 @@ std::string describe_stop(const Report& report) {
 }
 
 std::string describe(const TrainResult& result) {
-  return coefficients(result.model) + '\n' + fit_on_training_rows(result.report.certificate) +
-         describe_stop(result.report) + '\n' + pace_in_words(result.report) + certificate_in_words(result);
+  const std::optional<Summary>& summary = result.report.summary;
+  const std::string before = result.report.tuning ? tuning(*result.report.tuning) : "";
+  return before + (summary ? describe(*summary) : coefficients(result.model)) + '\n' +
+         fit_on_training_rows(result.report.certificate) + describe_stop(result.report) + '\n' +
+         pace_in_words(result.report) + certificate_in_words(result);
 }
 
 std::string describe(const Metrics& metrics, Loss loss) {
   if (loss == Loss::softmax) return describe_classes(metrics);
-  std::vector<Row> table{{"rows", grouped(metrics.rows)}};
+  Table table{{"rows", grouped(metrics.rows)}};
   if (loss == Loss::squared) {
     table.insert(table.end(),
                  {{"RMSE", measure(metrics.rmse)}, {"MAE", measure(metrics.mae)}, {"R²", measure(metrics.r2)}});

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <memory>
+#include <string_view>
 
 namespace muster::cli {
 
@@ -116,14 +118,66 @@ MessageCompression parse_compression(const std::string& given) {
   throw InputError(fmt::format("--compress is one of none, float32, float16, int8, topk:K, not '{}'", given));
 }
 
-void add_problem_options(OptionSet& set, ProblemOptions& problem) {
+double parse_strength(const std::string& option, const std::string& given, std::string_view text) {
+  double value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || rest != text.data() + text.size() || !std::isfinite(value) || value < 0)
+    throw InputError(fmt::format("{} {}: '{}' is no number of 0 or greater", option, given, text));
+  return value;
+}
+
+// FROM:TO:COUNT, at equal ratios, or A,B,C.
+std::vector<double> parse_strengths(const std::string& option, const std::string& given) {
+  std::vector<double> strengths;
+  const std::size_t first = given.find(':'), second = first == std::string::npos ? first : given.find(':', first + 1);
+  if (first == std::string::npos) {
+    for (const std::string& one : split_list(given)) strengths.push_back(parse_strength(option, given, one));
+    if (strengths.empty()) throw InputError(option + " is empty");
+    return strengths;
+  }
+  const std::string_view text(given);
+  if (second == std::string::npos)
+    throw InputError(fmt::format("{} takes FROM:TO:COUNT or a list A,B,C, not '{}'", option, given));
+  const double from = parse_strength(option, given, text.substr(0, first));
+  const double to = parse_strength(option, given, text.substr(first + 1, second - first - 1));
+  std::int64_t count = 0;
+  const auto [rest, error] = std::from_chars(given.data() + second + 1, given.data() + given.size(), count);
+  if (error != std::errc() || rest != given.data() + given.size() || count < 2 || count > 10'000)
+    throw InputError(fmt::format("{} {}: COUNT is a whole number from 2 to 10,000", option, given));
+  if (!(from > 0) || !(to > 0)) throw InputError(fmt::format("{} {}: FROM and TO are greater than 0", option, given));
+  for (std::int64_t i = 0; i < count; ++i)
+    strengths.push_back(from * std::pow(to / from, static_cast<double>(i) / static_cast<double>(count - 1)));
+  return strengths;
+}
+
+// The grid that suits most tables where none is given: f is an average, so strengths do not depend on the number of
+// rows.
+constexpr const char* kUsualGrid = "1e-6:1e2:17";
+
+void add_tuning_options(OptionSet& set, TuningOptions& tuning) {
+  set.group("penalties: every pair is tried on every fold");
+  set.value("--l2", "FROM:TO:COUNT|A,B,...",
+            fmt::format("strengths of the L2 penalty to try, at equal ratios or listed [{} where --l1 is not given]",
+                        kUsualGrid),
+            [&tuning](const std::string& given) { tuning.l2 = parse_strengths("--l2", given); });
+  set.value("--l1", "FROM:TO:COUNT|A,B,...", "likewise of the L1 penalty [0]",
+            [&tuning](const std::string& given) { tuning.l1 = parse_strengths("--l1", given); });
+  tuning.folds = 5;
+  set.integer("--folds", "K", 2, tuning.folds, "parts of the rows, each held out once; dealt by --seed [5]");
+  set.flag("--one-standard-error", tuning.one_standard_error,
+           "take the strongest penalties whose loss is within one standard error of the best [the best]");
+}
+
+void add_problem_options(OptionSet& set, ProblemOptions& problem, bool penalties) {
   set.group("problem: minimise (1/S) sum s_i loss(x_i w + b + o_i, y_i) + (l2/2)|w|^2 + l1|w|_1");
   set.choice<Loss>(
       "--loss", {{"squared", Loss::squared}, {"logistic", Loss::logistic}, {"softmax", Loss::softmax}}, problem.loss,
       "squared: linear regression; logistic: two classes, given as 0/1, -1/1 or two texts; softmax: two or "
       "more classes, numbers or texts, each with coefficients of its own [squared]");
-  set.number("--l2", "LAMBDA", problem.l2, "strength of the L2 penalty (ridge) [0]");
-  set.number("--l1", "LAMBDA", problem.l1, "strength of the L1 penalty, which makes coefficients zero (lasso) [0]");
+  if (penalties) {
+    set.number("--l2", "LAMBDA", problem.l2, "strength of the L2 penalty (ridge) [0]");
+    set.number("--l1", "LAMBDA", problem.l1, "strength of the L1 penalty, which makes coefficients zero (lasso) [0]");
+  }
   set.flag("--standardize", problem.standardize,
            "let the penalties act on columns scaled to standard deviation 1, as Spark and glmnet do");
   set.text("--positive", "LEVEL", problem.positive, "logistic: the level that counts as 1 [the larger of the two]");
@@ -268,6 +322,10 @@ void add_output_options(OptionSet& set, TrainCommand& command) {
   set.number("--checkpoint-every", "SECONDS", command.options.checkpoint.every_seconds, "how often [30]");
   set.flag("--resume", command.options.checkpoint.resume,
            "go on from the checkpoint in DIR, with any number of workers; start afresh where there is none");
+  set.flag(
+      "--summary", command.options.summary,
+      "also standard errors, t or z values, p-values, 95% intervals, R², F or deviance, residual quantiles and AIC, "
+      "for a fit without a penalty");
   set.flag("--verify", command.options.verify, "exact: read the rows again for the certificate");
   set.flag("-q,--quiet", command.quiet, "print nothing but errors");
 }
@@ -281,20 +339,35 @@ void add_format_option(OptionSet& set, Format& format) {
       format, "of the files [auto: by extension, then by content]");
 }
 
-std::function<void()> add_train_options(OptionSet& set, TrainCommand& command) {
+namespace {
+
+std::function<void()> add_options(OptionSet& set, TrainCommand& command, bool tunes) {
   TrainOptions& options = command.options;
   const auto unread = std::make_shared<Unread>();
   add_data_options(set, options.data, *unread);
-  add_problem_options(set, options.problem);
+  add_problem_options(set, options.problem, !tunes);
+  if (tunes) add_tuning_options(set, options.tuning);
   add_run_options(set, options.run);
   add_server_options(set, options.run.server);
   add_network_options(set, options.run.network);
   add_stop_options(set, options.stop);
   add_output_options(set, command);
-  return [unread, &options] {
+  return [unread, &options, tunes] {
     options.problem.intercept = !unread->no_intercept;
     for (const std::string& text : unread->polynomials) add_polynomial(text, options.data.polynomials);
+    if (tunes && options.tuning.l2.empty() && options.tuning.l1.empty())
+      options.tuning.l2 = parse_strengths("--l2", kUsualGrid);
   };
+}
+
+}  // namespace
+
+std::function<void()> add_train_options(OptionSet& set, TrainCommand& command) {
+  return add_options(set, command, false);
+}
+
+std::function<void()> add_tune_options(OptionSet& set, TrainCommand& command) {
+  return add_options(set, command, true);
 }
 
 }  // namespace muster::cli

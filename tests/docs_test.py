@@ -61,7 +61,7 @@ def options_of(text):
 def help_of():
     def ask(*command):
         return subprocess.run([MUSTER, *command, "--help"], capture_output=True, text=True, check=True).stdout
-    commands = ("train", "predict", "evaluate", "topology", "inspect")
+    commands = ("train", "tune", "predict", "evaluate", "topology", "inspect")
     return {c: options_of(ask(c)) for c in commands if re.search(rf"muster {c}\b", ask())}
 
 

@@ -106,7 +106,8 @@ def test_libraries_stay_in_their_layers():
         r"^mpi\.h": ("cluster/mpi",),
         r"^(arrow|parquet)/": ("data",),
         r"^hwy/": ("kernels",),
-        r"^(boost|toml\+\+)/": ("cluster/sim",),
+        r"^boost/math/": ("engine",),
+        r"^(boost/context|toml\+\+)/": ("cluster/sim",),
         r"^nlohmann/": ("data", "model", "engine"),
         r"^CLI/": ("cli",),
     }

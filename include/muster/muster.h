@@ -17,12 +17,13 @@ namespace muster {
 
 // Watches a run; cannot change it. Called on one thread of the first rank, at most some ten times a second.
 struct Progress {
-  enum class Stage { reading, training };
+  enum class Stage { reading, tuning, training };
   Stage stage = Stage::reading;
-  double seconds = 0;                 // since the stage began
-  std::int64_t rows = 0;              // reading: by this rank
-  double bytes = 0, total_bytes = 0;  // reading: by this rank
-  std::int64_t round = 0;             // training
+  double seconds = 0;                     // since the stage began
+  std::int64_t rows = 0;                  // reading: by this rank
+  double bytes = 0, total_bytes = 0;      // reading: by this rank
+  std::int64_t fits = 0, total_fits = 0;  // tuning: done, and all
+  std::int64_t round = 0;                 // training
   double objective = 0;
   double gap = 0;        // bound or gradient criterion over its tolerance: 1 or less is converged
   double first_gap = 0;  // the same after the first round

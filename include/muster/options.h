@@ -148,14 +148,23 @@ struct CheckpointOptions {
   bool resume = false;
 };
 
+// Which penalties to try by cross-validation before the model is fitted: every pair of an l2 and an l1.
+struct TuningOptions {
+  std::vector<double> l2, l1;       // empty: that of ProblemOptions alone
+  int folds = 0;                    // 0: none are tried
+  bool one_standard_error = false;  // take the strongest within one standard error of the best, not the best
+};
+
 struct TrainOptions {
   DataOptions data;
   ProblemOptions problem;
   RunOptions run;
   StopOptions stop;
   CheckpointOptions checkpoint;
-  bool trace = false;   // TrainResult::trace: what each rank did when
-  bool verify = false;  // certificate of a one-pass solver from a second pass over the rows
+  TuningOptions tuning;
+  bool trace = false;    // TrainResult::trace: what each rank did when
+  bool summary = false;  // Report::summary: standard errors and what goes with them; of a fit without a penalty
+  bool verify = false;   // certificate of a one-pass solver from a second pass over the rows
 };
 
 }  // namespace muster

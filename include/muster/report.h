@@ -72,6 +72,49 @@ struct LostRank {
   int rows_taken_over_by = -1;  // -1: by nobody
 };
 
+// What a statistician asks of an unpenalised fit: estimates with their uncertainty under the usual assumptions
+// (independent rows; squared loss: normal errors of one variance, divided by the rows' weights).
+struct CoefficientSummary {
+  std::string feature;  // "(intercept)" for the intercept
+  double estimate = 0;
+  double standard_error = 0;
+  double statistic = 0;  // estimate / standard_error
+  double p_value = 0;    // two-sided
+  double lower = 0, upper = 0;
+};
+
+struct Summary {
+  std::string distribution;                      // of the statistics: "t" (squared loss) or "z" (logistic)
+  double confidence = 0.95;                      // of the intervals
+  std::int64_t rows = 0;                         // of weight above 0
+  std::int64_t degrees_of_freedom = 0;           // rows less parameters
+  std::vector<CoefficientSummary> coefficients;  // the intercept first
+  // Minimum, quartiles, maximum, by R's rule 7. Squared loss: of √s·(y − z); logistic: of the deviance residuals.
+  std::vector<double> residual_quantiles;
+  double log_likelihood = 0, aic = 0;
+  // Squared loss:
+  double residual_standard_error = 0, r2 = 0, adjusted_r2 = 0;
+  std::optional<double> f_statistic, f_p_value;  // none without columns
+  std::int64_t f_degrees_of_freedom = 0;         // of the numerator
+  // Logistic:
+  double null_deviance = 0, residual_deviance = 0;
+  std::int64_t null_degrees_of_freedom = 0;
+};
+
+// How models of some penalties did on rows they were not fitted to.
+struct TuningPoint {
+  double l2 = 0, l1 = 0;
+  double loss = 0;                   // mean loss of a held-out row, over all folds
+  double standard_error = 0;         // of the folds' means
+  std::vector<double> by_fold = {};  // mean loss of each fold's rows
+};
+
+struct TuningReport {
+  std::vector<TuningPoint> points;  // from strong to weak penalties
+  std::size_t best = 0, chosen = 0;
+  std::int64_t unconverged = 0;  // fits that stopped before the tolerance
+};
+
 struct RoundReport {
   std::int64_t round = 0;
   double seconds = 0;  // since training began
@@ -107,6 +150,8 @@ struct Report {
   std::vector<RoundReport> rounds;             // thinned to at most about 1,000
   std::vector<std::string> dependent_columns;  // named, in input order
   std::vector<std::string> notes;              // sentences the user should read
+  std::optional<Summary> summary;              // where it was asked for
+  std::optional<TuningReport> tuning;          // likewise: the model is that of the point chosen
   Certificate certificate;
 };
 

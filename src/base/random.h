@@ -14,6 +14,7 @@ namespace muster {
 enum class RandomPurpose : std::uint32_t {
   start_vector = 1,
   row_order = 2,
+  folds = 3,
   random_graph = 12,
   // the simulated cluster
   node_factor = 16,

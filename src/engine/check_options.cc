@@ -92,6 +92,16 @@ void check_network(const TrainOptions& options) {
           "--node names a node, counted from 0, below the number of workers");
 }
 
+void check_tuning(const TrainOptions& options) {
+  const TuningOptions& tuning = options.tuning;
+  if (tuning.folds == 0) return;
+  require(tuning.folds >= 2, "--folds must be at least 2");
+  for (const std::vector<double>* strengths : {&tuning.l2, &tuning.l1})
+    for (const double strength : *strengths)
+      require(std::isfinite(strength) && strength >= 0, "--l2 and --l1 must be 0 or greater");
+  require(options.checkpoint.directory.empty(), "--checkpoint goes with muster train: tuning is many short runs");
+}
+
 void check_foreign_options(const TrainOptions& options) {
   const ServerOptions servers;
   const NetworkOptions network;
@@ -212,6 +222,13 @@ void check_options(const TrainOptions& options) {
   require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
           "--positive goes with --loss logistic");
   if (options.problem.loss == Loss::softmax) check_softmax(options);
+  require(!options.summary || (options.problem.l1 == 0 && options.problem.l2 == 0),
+          "--summary describes a fit without a penalty, whose coefficients are not biased: drop --l1 and --l2");
+  require(!options.summary || options.problem.loss != Loss::softmax,
+          "--summary is of one margin a row: it does not go with --loss softmax");
+  require((options.tuning.folds == 0 && !options.summary) || !cuts_columns(options.run.split),
+          "tuning and --summary weigh whole rows anew: use --split rows, or drop --split");
+  check_tuning(options);
   check_foreign_options(options);
   check_solver(options.run);
   switch (options.run.mode) {

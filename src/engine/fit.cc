@@ -13,6 +13,7 @@
 #include "engine/fit_report.h"
 #include "engine/fit_scaling.h"
 #include "engine/fit_session.h"
+#include "engine/fit_summary.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -70,7 +71,11 @@ void note_columns(FitContext& context, Trained& trained) {
         context.all_columns(), rows, rows == 1 ? "" : "s"));
 }
 
-Report account_for(FitContext& context, Trained trained, std::string solver_reason, Certificate certificate) {
+// model: whole.
+FitResult account_for(FitContext& context, LinearModel model, Trained trained, std::string solver_reason,
+                      Certificate certificate) {
+  std::optional<Summary> summary;
+  if (context.request.options.summary) summary = summarise(context, model, trained.baseline, trained.notes);
   const RunAccount account{context.request.options.run, context.whole,     context.endpoint(),      context.topology,
                            context.rows.rows(),         context.columns(), context.compute_seconds, context.start};
   Report report = make_report(account, std::move(trained), std::move(solver_reason), std::move(certificate));
@@ -80,7 +85,8 @@ Report account_for(FitContext& context, Trained trained, std::string solver_reas
     if (context.division()) report.split_reason = context.division()->choice().reason;
   }
   report.instruction_set = name(context.request.instruction_set);
-  return report;
+  report.summary = std::move(summary);
+  return {std::move(model), context.speaker(), std::move(report)};
 }
 
 FitResult finish_exact(FitContext& context, std::string reason) {
@@ -94,8 +100,7 @@ FitResult finish_exact(FitContext& context, std::string reason) {
                              allowed > 0 ? *certificate.suboptimality_bound / allowed : 0);
   }
   LinearModel model = exact.trained.model;
-  return {std::move(model), context.speaker(),
-          account_for(context, std::move(exact.trained), std::move(reason), std::move(certificate))};
+  return account_for(context, std::move(model), std::move(exact.trained), std::move(reason), std::move(certificate));
 }
 
 FitResult finish_iterative(FitContext& context, Choice choice) {
@@ -105,8 +110,7 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);
   LinearModel model = context.whole_model(std::move(trained.model));
-  return {std::move(model), context.speaker(),
-          account_for(context, std::move(trained), std::move(choice.reason), std::move(certificate))};
+  return account_for(context, std::move(model), std::move(trained), std::move(choice.reason), std::move(certificate));
 }
 
 }  // namespace

@@ -68,6 +68,54 @@ Json to_json(const std::vector<LostRank>& lost) {
   return list;
 }
 
+// A number that there is none of, such as F without columns, is null.
+Json to_json(const Summary& summary) {
+  Json json;
+  json["distribution"] = summary.distribution;
+  json["confidence"] = summary.confidence;
+  json["rows"] = summary.rows;
+  json["degrees_of_freedom"] = summary.degrees_of_freedom;
+  json["coefficients"] = Json::array();
+  for (const CoefficientSummary& one : summary.coefficients)
+    json["coefficients"].push_back({{"feature", one.feature},
+                                    {"estimate", one.estimate},
+                                    {"standard_error", one.standard_error},
+                                    {"statistic", one.statistic},
+                                    {"p_value", one.p_value},
+                                    {"lower", one.lower},
+                                    {"upper", one.upper}});
+  json["residual_quantiles"] = summary.residual_quantiles;
+  json["log_likelihood"] = summary.log_likelihood;
+  json["aic"] = summary.aic;
+  if (summary.distribution == "t") {
+    json["residual_standard_error"] = summary.residual_standard_error;
+    json["r2"] = summary.r2;
+    json["adjusted_r2"] = summary.adjusted_r2;
+    json["f_statistic"] = summary.f_statistic ? Json(*summary.f_statistic) : Json();
+    json["f_degrees_of_freedom"] = summary.f_degrees_of_freedom;
+    json["f_p_value"] = summary.f_p_value ? Json(*summary.f_p_value) : Json();
+  } else {
+    json["null_deviance"] = summary.null_deviance;
+    json["null_degrees_of_freedom"] = summary.null_degrees_of_freedom;
+    json["residual_deviance"] = summary.residual_deviance;
+  }
+  return json;
+}
+
+Json to_json(const TuningReport& tuning) {
+  Json points = Json::array();
+  for (const TuningPoint& point : tuning.points)
+    points.push_back({{"l2", point.l2},
+                      {"l1", point.l1},
+                      {"loss", point.loss},
+                      {"standard_error", point.standard_error},
+                      {"by_fold", point.by_fold}});
+  return {{"points", std::move(points)},
+          {"best", tuning.best},
+          {"chosen", tuning.chosen},
+          {"unconverged", tuning.unconverged}};
+}
+
 // Names and levels come from files in any encoding; a report is not refused for one of them.
 std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -102,6 +150,8 @@ std::string to_json(const Report& report) {
   json["rounds"] = to_json(report.rounds);
   json["dependent_columns"] = report.dependent_columns;
   json["notes"] = report.notes;
+  if (report.tuning) json["tuning"] = to_json(*report.tuning);
+  if (report.summary) json["summary"] = to_json(*report.summary);
   json["certificate"] = certificate_to_json(report.certificate);
   json["muster"] = version();
   return text_of(json);

@@ -28,6 +28,12 @@ class Reporter {
     progress_.total_bytes = static_cast<double>(load.bytes_total);
     say();
   }
+  void tuning(std::int64_t fits, std::int64_t of) {
+    if (endpoint_.rank() != 0) return;
+    progress_.fits = fits;
+    progress_.total_fits = of;
+    say();
+  }
   // On one rank alone.
   void training(const RoundReport& round, double gap) {
     if (progress_.round == 0) progress_.first_gap = gap;

@@ -20,6 +20,7 @@
 #include "engine/memory_limit.h"
 #include "engine/reporter.h"
 #include "engine/stop_request.h"
+#include "engine/tuning.h"
 #include "kernels/instruction_set.h"
 #include "model/encoding_json.h"
 #include "muster/muster.h"
@@ -169,6 +170,8 @@ SplitChoice split_of(const TrainOptions& options, const Dataset& data, int ranks
   SplitChoice choice =
       choose_split(run, data.encoding.feature_count(), data.summary.rows_read - data.summary.rows_dropped, ranks);
   if (choice.shape.columns == 1) return choice;
+  if (options.tuning.folds > 0 || options.summary)
+    return {{ranks, 1}, "rows, because tuning and summaries weigh whole rows anew"};
   if (options.problem.loss == Loss::softmax)
     return {{ranks, 1}, "rows, because softmax has all columns of a row together"};
   if (!data.streamed) return choice;
@@ -209,8 +212,9 @@ class TrainingRows {
 };
 
 // What one rank does. The result is the same on every rank.
-TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
+TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, const ProgressObserver& observer,
                        MemoryLimit& memory, Endpoint& endpoint) {
+  TrainOptions options = asked;  // tuning chooses the penalties
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_request());
   if (options.run.mode == Mode::mapreduce) check_split(options.run, endpoint.size());
@@ -233,6 +237,23 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   Checkpoints checkpoints(options, data.encoding, endpoint);
   Executor executor(options.run.threads, between_blocks);
 
+  HeldRows held(data.shard);
+  RowSource& source = rows.stream() != nullptr ? *rows.stream() : held;
+  std::optional<TuningReport> tuning;
+  if (options.tuning.folds > 0) {
+    reporter.begin(Progress::Stage::tuning);
+    tuning = tune({.data = data,
+                   .options = options,
+                   .rows = source,
+                   .executor = executor,
+                   .instruction_set = instruction_set,
+                   .cancellation = &stop_request(),
+                   .topology = topology ? &*topology : nullptr,
+                   .on_fit = [&](std::int64_t fits, std::int64_t of) { reporter.tuning(fits, of); }},
+                  endpoint);
+    options.problem.l2 = tuning->points[tuning->chosen].l2;
+    options.problem.l1 = tuning->points[tuning->chosen].l1;
+  }
   reporter.begin(Progress::Stage::training);
   const FitRequest request{
       .data = data,
@@ -258,6 +279,7 @@ TrainResult train_rank(const TrainOptions& options, TransportChoice transport, c
   const bool speaks = endpoint.rank() == fitted.speaker;
   if (speaks) checkpoints.save(fitted.report.rounds_done, fitted.model);
   fitted.report.load_seconds = load_seconds;
+  fitted.report.tuning = std::move(tuning);
   finish_report(options, data.summary, start.has_value(), endpoint, fitted.report);
   return {make_model(options, data, fitted), fitted.report, speaks};
 }

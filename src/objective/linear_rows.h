@@ -46,6 +46,8 @@ class LinearRows {
   std::size_t columns() const { return shape().cols; }
   const RowShape& shape() const { return source_.shape(); }
   RowSource& source() const { return source_; }
+  // The same passes over other rows, which outlive what is returned.
+  LinearRows over(RowSource& other) const { return LinearRows(other, executor_, instruction_set_); }
 
   // Calls visit for every row, in order.
   void each_target(const std::function<void(double target, double weight)>& visit);

@@ -295,11 +295,13 @@ class Builder {
     }
     out_.gradient.assign(d + (options_.intercept ? 1 : 0), 0.0);
     out_.mean_shift.assign(d, 0.0);
+    out_.scale.assign(d, 0.0);
     double square = 0;
     for (std::size_t j : out_.active) {
       penalty += lambda_[j] * two_product(out_.w[j], out_.w[j]);
       out_.gradient[j] = static_cast<double>((products[j + 1] / weight_ + lambda_[j] * out_.w[j]) / sigma_[j]);
       out_.mean_shift[j] = static_cast<double>(shift(j));
+      out_.scale[j] = static_cast<double>(sigma_[j]);
     }
     if (options_.intercept) out_.gradient[d] = static_cast<double>(products[0] / weight_);
     for (double g : out_.gradient) square += g * g;
@@ -317,20 +319,31 @@ class Builder {
   ExactSolution out_;
 };
 
+// gᵀA⁻¹g, g in the coordinates of the gradient.
+template <class T>
+T form_of_inverse(const ExactSolution& s, const PivotedCholesky<T>& factor, std::span<const double> g) {
+  const double by_intercept = g.size() > s.w.size() ? g[s.w.size()] : 0;
+  std::vector<T> x(factor.rank);
+  for (std::size_t k = 0; k < factor.rank; ++k) {
+    const std::size_t i = factor.pivots[k], j = s.active[i];
+    x[k] = T(s.equilibration[i]) * (T(g[j]) - T(s.mean_shift[j]) * T(by_intercept));
+  }
+  solve_lower(factor, std::span<T>(x));
+  T square = T(by_intercept) * T(by_intercept);
+  for (const T& value : x) square += value * value;
+  return square;
+}
+
 }  // namespace
 
+double ExactSolution::inverse_form(std::span<const double> g) const {
+  if (wide_factor) return static_cast<double>(form_of_inverse(*this, *wide_factor, g));
+  return form_of_inverse(*this, factor, g);
+}
+
 double ExactSolution::newton_decrement(std::span<const double> g, double rounding) const {
-  const bool has_intercept = g.size() > w.size();
-  const double by_intercept = has_intercept ? g[w.size()] : 0;
-  std::vector<double> x(factor.rank);
-  for (std::size_t k = 0; k < factor.rank; ++k) {
-    const std::size_t i = factor.pivots[k], j = active[i];
-    x[k] = equilibration[i] * (g[j] - mean_shift[j] * by_intercept);
-  }
-  solve_lower(factor, std::span<double>(x));
-  double square = by_intercept * by_intercept;
-  for (double value : x) square += value * value;
-  const double with_error = std::sqrt(square) + rounding * std::sqrt(std::max(1.0, inverse_norm));
+  const double exact = std::sqrt(form_of_inverse(*this, factor, g));
+  const double with_error = exact + rounding * std::sqrt(std::max(1.0, inverse_norm));
   return with_error * with_error / 2;
 }
 

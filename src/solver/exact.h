@@ -56,10 +56,15 @@ struct ExactSolution {
   // ½ gᵀA⁻¹g for another gradient, as above. rounding: length by which g may be wrong, measured in u.
   double newton_decrement(std::span<const double> g, double rounding) const;
 
+  // gᵀA⁻¹g, in the widest arithmetic there is a factor in: over S, the variance of the combination g of (u, b), where
+  // that of a residual is 1.
+  double inverse_form(std::span<const double> g) const;
+
   // What newton_decrement needs: A's factor, rounded, and the way into its coordinates.
   PivotedCholesky<double> factor;
   std::vector<std::size_t> active;                           // columns of A
   std::vector<double> equilibration;                         // E: E A E has unit diagonal
+  std::vector<double> scale;                                 // σ, by column; 0 where it is constant
   std::vector<double> mean_shift;                            // mean of (x_j − c_j)/σ_j
   double inverse_norm = 0;                                   // |A⁻¹|, estimated
   std::optional<PivotedCholesky<DoubleDouble>> wide_factor;  // unrounded, where the statistics were double-double
