@@ -220,6 +220,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"nids", SolverChoice::nids},
        {"gradient-tracking", SolverChoice::gradient_tracking},
        {"push-sum", SolverChoice::push_sum},
+       {"pairwise", SolverChoice::pairwise},
        {"dgd", SolverChoice::dgd}},
       run.solver,
       "mapreduce: exact (squared loss by one pass and one solve), lbfgs (limited-memory BFGS), gd (gradient descent "
@@ -228,11 +229,12 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       "lbfgs]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
       "[auto: dave]; decentralized: nids (exact, symmetric graphs), "
-      "gradient-tracking (changing graphs), push-sum (directed graphs), dgd (the plain rule, biased) "
-      "[auto: by the graph]");
+      "gradient-tracking (changing graphs), push-sum (directed graphs), pairwise (without rounds, exact at any "
+      "speeds), "
+      "dgd (the plain rule, biased) [auto: by the graph; with --sync async: pairwise]");
   set.value("--sync", "bsp|ssp:S|async",
             "who waits for whom; bsp: all for all, every round; ssp:S: a worker that is S clocks ahead of the slowest; "
-            "async: nobody [bsp; parameter-server: async]",
+            "async: nobody; decentralized: no rounds, neighbours average in pairs [bsp; parameter-server: async]",
             [&run](const std::string& given) { run.sync = parse_sync(given); });
   set.value(
       "--split", "auto|rows|features|RxC",

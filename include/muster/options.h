@@ -34,6 +34,7 @@ enum class SolverChoice {
   nids,
   gradient_tracking,
   push_sum,
+  pairwise,
 };
 
 // When a worker may go on: bsp: when all have done the round; ssp: when the slowest is at most `bound` clocks behind;

@@ -23,7 +23,7 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 11> kSolvers{{
+constexpr std::array<SolverEntry, 12> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
     {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
@@ -35,6 +35,7 @@ constexpr std::array<SolverEntry, 11> kSolvers{{
     {SolverChoice::nids, "nids", Mode::decentralized},
     {SolverChoice::gradient_tracking, "gradient-tracking", Mode::decentralized},
     {SolverChoice::push_sum, "push-sum", Mode::decentralized},
+    {SolverChoice::pairwise, "pairwise", Mode::decentralized},
 }};
 
 std::vector<std::string_view> solvers_of(Mode mode) {
@@ -84,8 +85,13 @@ void check_server(const RunOptions& run) {
 
 void check_network(const TrainOptions& options) {
   const RunOptions& run = options.run;
-  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::bsp,
-          "--mode decentralized goes in rounds of neighbours: drop --sync, or choose --mode parameter-server");
+  require(run.sync.kind != Kind::ssp,
+          "--mode decentralized goes in rounds (--sync bsp) or without (--sync async): change --sync, or choose --mode "
+          "parameter-server");
+  const bool pairwise = run.solver == SolverChoice::pairwise, automatic = run.solver == SolverChoice::automatic;
+  require(run.sync.kind != Kind::async || pairwise || automatic,
+          fmt::format("--solver {} goes in rounds: drop --sync async, or use --solver pairwise", name(run.solver)));
+  require(run.sync.kind != Kind::bsp || !pairwise, "--solver pairwise has no rounds: drop --sync bsp");
   require(options.problem.l1 == 0 || run.solver != SolverChoice::dgd,
           "--l1 needs a solver that is exact, which dgd is not: drop --solver");
   require(run.network.node < 0 || run.workers == 0 || run.network.node < run.workers,
@@ -170,6 +176,12 @@ std::string name(const Synchronisation& sync) {
       break;
   }
   return "async";
+}
+
+Synchronisation synchronisation(const RunOptions& run) {
+  if (run.sync.kind != Kind::automatic) return run.sync;
+  const bool async = run.mode == Mode::parameter_server || run.solver == SolverChoice::pairwise;
+  return {async ? Kind::async : Kind::bsp};
 }
 
 std::string_view name(ReducePattern pattern) {

@@ -57,7 +57,9 @@ void check_exact(const FitContext& context) {
                     context.columns()));
 }
 
-Choice choose_network_solver(const Topology& topology) {
+Choice choose_network_solver(const Topology& topology, const RunOptions& run) {
+  if (run.sync.kind == Synchronisation::Kind::async)
+    return {SolverChoice::pairwise, "pairwise, because --sync async has no rounds, and it is exact at any speeds"};
   if (topology.period() > 1)
     return {SolverChoice::gradient_tracking,
             fmt::format("gradient-tracking, because the graph {} changes from round to round", topology.name())};
@@ -75,7 +77,7 @@ Choice choose_session_solver(const RunOptions& run, const Topology* topology) {
       return {SolverChoice::dave, "dave, because it reaches the exact minimiser whatever the workers' speeds"};
     return {run.solver};
   }
-  return automatic ? choose_network_solver(*topology) : Choice{run.solver};
+  return automatic ? choose_network_solver(*topology, run) : Choice{run.solver};
 }
 
 Choice choose_solver(const FitContext& context) {

@@ -63,11 +63,6 @@ void name_roles(const RunOptions& run, const Trained& trained, std::vector<Worke
   for (const LostRank& lost : trained.lost) workers[static_cast<std::size_t>(lost.rank)].role = "lost";
 }
 
-std::string synchronisation(const RunOptions& run) {
-  if (run.sync.kind != Synchronisation::Kind::automatic) return name(run.sync);
-  return run.mode == Mode::parameter_server ? "async" : "bsp";
-}
-
 // A graph of thousands of nodes takes seconds: one rank looks, after the others have stopped waiting.
 void add_spectrum(const RunAccount& account, NetworkReport& network) {
   const int speaker = account.living.members().front();
@@ -90,7 +85,7 @@ Report make_report(const RunAccount& account, Trained trained, std::string solve
   report.stop_reason = trained.reason;
   report.stop_detail = std::move(trained.detail);
   report.mode = name(run.mode);
-  report.synchronisation = synchronisation(run);
+  report.synchronisation = name(synchronisation(run));
   report.compression = name(run.compression);
   report.solver = trained.solver;
   report.solver_reason = std::move(solver_reason);

@@ -1,17 +1,14 @@
 #include "engine/session_options.h"
 
 #include "base/check.h"
+#include "engine/check_options.h"
 
 namespace muster {
 
 SessionOptions session_options(const RunOptions& run, const StopOptions& stop, const CancellationToken* cancellation) {
   SessionOptions options;
   options.compression = run.compression;
-  options.sync = run.sync;
-  if (options.sync.kind == Synchronisation::Kind::automatic) {
-    const bool async = run.mode == Mode::parameter_server;
-    options.sync.kind = async ? Synchronisation::Kind::async : Synchronisation::Kind::bsp;
-  }
+  options.sync = synchronisation(run);
   options.seed = run.seed;
   options.max_rounds = stop.max_rounds;
   options.max_epochs = stop.max_epochs;
@@ -40,6 +37,8 @@ NetworkSolver network_solver(SolverChoice solver) {
       return NetworkSolver::gradient_tracking;
     case SolverChoice::push_sum:
       return NetworkSolver::push_sum;
+    case SolverChoice::pairwise:
+      return NetworkSolver::pairwise;
     default:
       MUSTER_CHECK(solver == SolverChoice::nids, "a solver of the decentralized network");
       return NetworkSolver::nids;

@@ -1,7 +1,7 @@
 // The decentralized network: no server; every node trains on its own rows and averages with its neighbours.
 //
 // Every rank calls train_decentralized with its own rows and the same topology; all return the same model.
-// Sources are named with each rule (decentralized_rules.h).
+// Sources are named with each rule (decentralized_rules.h; without rounds: pairwise_rule.h).
 #pragma once
 
 #include "train/session.h"
@@ -9,7 +9,7 @@
 
 namespace muster {
 
-enum class NetworkSolver { dgd, nids, gradient_tracking, push_sum };
+enum class NetworkSolver { dgd, nids, gradient_tracking, push_sum, pairwise };
 
 struct DecentralizedOptions {
   SessionOptions session;

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "cluster/endpoint_decorator.h"
 #include "muster/error.h"
+#include "train/decentralized_pairwise.h"
 #include "train/decentralized_rounds.h"
 #include "train/gossip.h"
 #include "train/no_rows.h"
@@ -86,6 +87,11 @@ void NetworkSession::check_rule() const {
                   topology_.period() > 1 ? "--solver gradient-tracking" : other);
     case NetworkSolver::gradient_tracking:
       return need(topology_.doubly_stochastic(), "gradient-tracking", "weights whose rows and columns sum to 1", other);
+    case NetworkSolver::pairwise:
+      return need(topology_.symmetric() && topology_.period() == 1, "pairwise", "symmetric weights that stay the same",
+                  topology_.period() > 1 ? "--solver gradient-tracking with --sync bsp"
+                  : columns              ? "--solver push-sum with --sync bsp"
+                                         : kUniform);
     case NetworkSolver::push_sum:
       return need(columns, "push-sum", "weights whose columns sum to 1", kUniform);
     case NetworkSolver::dgd:
@@ -99,6 +105,9 @@ void NetworkSession::check() const {
   check_rule();
   const bool changing = topology_.period() > 1, push = options_.solver == NetworkSolver::push_sum;
   const bool compressed = options_.session.compression.kind != MessageCompression::Kind::none;
+  const bool pairwise = options_.solver == NetworkSolver::pairwise;
+  if (pairwise && (options_.network.local_steps > 1 || options_.network.chebyshev))
+    throw InputError("--local-steps and --chebyshev are of rounds, which pairwise has not: leave them out");
   if (options_.network.local_steps > 1) {
     if (push || options_.solver == NetworkSolver::dgd)
       throw InputError("--local-steps needs a solver that corrects the drift: use --solver nids or gradient-tracking");
@@ -150,7 +159,10 @@ void NetworkSession::set_up() {
                        {}};
   context.spectrum.lambda2_modulus = agreed[1];
   context.spectrum.spectral_gap = agreed[2];
-  stage_ = std::make_unique<RoundsStage>(context, w_);
+  if (options_.solver == NetworkSolver::pairwise)
+    stage_ = std::make_unique<PairwiseStage>(context, w_);
+  else
+    stage_ = std::make_unique<RoundsStage>(context, w_);
 }
 
 Meeting NetworkSession::train_and_meet() {

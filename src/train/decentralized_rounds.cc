@@ -90,6 +90,7 @@ void RoundsStage::begin(std::vector<double> start) {
   weight_ = 1;
   broken_ = false;
   stop_.begin();
+  measured_ = false;
 }
 
 Ending RoundsStage::train() {
@@ -174,8 +175,10 @@ void RoundsStage::open_window() {
 }
 
 std::optional<Ending> RoundsStage::decide() {
-  const NetworkStop::Decision decision = stop_.decide(agreement_.maxima, rounds_);
+  NetworkStop::Decision decision;
+  if (measured_) decision = stop_.decide(agreement_.maxima, rounds_);
   open_window();
+  measured_ = true;
   if (decision.too_long) return shorten_step();
   if (decision.best && !broken_) best_ = rule_->w();
   return decision.ending;

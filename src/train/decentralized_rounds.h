@@ -46,6 +46,7 @@ class RoundsStage final : public Stage {
   double square_ = 0, moved_ = 0, weight_ = 1;
   bool broken_ = false;  // a number was not finite: this node stands still until all have agreed on that
   NetworkStop stop_;
+  bool measured_ = false;  // before the window began
 };
 
 }  // namespace muster

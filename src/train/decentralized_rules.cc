@@ -131,8 +131,10 @@ std::unique_ptr<Rule> make_rule(std::vector<double> start, RuleOptions options) 
     case NetworkSolver::gradient_tracking:
     case NetworkSolver::push_sum:
       return std::make_unique<Tracking>(std::move(start), std::move(options));
+    case NetworkSolver::pairwise:
+      break;
   }
-  MUSTER_CHECK(false, "a solver without a rule");
+  MUSTER_CHECK(false, "a solver without a rule of rounds");
 }
 
 }  // namespace muster

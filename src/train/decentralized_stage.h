@@ -1,5 +1,5 @@
-// Training on one network, until the nodes agree to meet, or one is lost. decentralized.cc makes a new stage after a
-// loss; a stage is decentralized_rounds.h (synchronous).
+// Training on one network, until the nodes agree to meet, or one is lost. decentralized_network.cc makes a new stage
+// after a loss; a stage is decentralized_rounds.h (synchronous) or decentralized_pairwise.h (asynchronous).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ enum class Ending : int { met, stalled, max_rounds, max_time, interrupted, diver
 // What lasts as long as the run.
 struct NetworkRun {
   Time start = 0;
-  std::int64_t rounds = 0;
+  std::int64_t rounds = 0;  // of this node; asynchronous: its steps
   std::vector<RoundReport> history;
   std::vector<double> waited_for_seconds;  // by rank: this rank's waiting for it
 

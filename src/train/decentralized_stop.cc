@@ -17,20 +17,19 @@ constexpr double kGrowth = 1e4;          // of the square, over its first value:
 }  // namespace
 
 NetworkStop::Decision NetworkStop::decide(const std::array<double, StopAgreement::kMaxima>& agreed, std::int64_t at) {
-  if (first_square_ == -1) {
-    first_square_ = least_square_ = kInfinity;
-    least_at_ = at;
-    return {};
-  }
   if (agreed[StopAgreement::kCancelled] > 0) return {Ending::interrupted};
   if (agreed[StopAgreement::kOutOfTime] > 0) return {Ending::max_time};
   if (agreed[StopAgreement::kOutOfRounds] > 0) return {Ending::max_rounds};
-  const double square = std::max(agreed[StopAgreement::kGradient], agreed[StopAgreement::kDisagreement]);
-  const bool measured = std::isfinite(square);
-  if (measured && std::isinf(first_square_)) first_square_ = square;
-  if (agreed[StopAgreement::kNotFinite] > 0 || (measured && square > kGrowth * first_square_ + 1e-300))
-    return {std::nullopt, true};
-  if (!measured) return {};
+  const bool met_all = std::isfinite(agreed[StopAgreement::kDisagreement]);
+  const double square =
+      std::max(agreed[StopAgreement::kGradient], met_all ? agreed[StopAgreement::kDisagreement] : 0.0);
+  if (first_square_ < 0) {
+    first_square_ = square;
+    least_square_ = kInfinity;
+    least_at_ = at;
+  }
+  if (agreed[StopAgreement::kNotFinite] > 0 || square > kGrowth * first_square_ + 1e-300) return {std::nullopt, true};
+  if (!met_all) return {};
   if (estimate_.met && estimate_.met(-agreed[StopAgreement::kMinusValue], square * strictness_)) return {Ending::met};
   if (agreed[StopAgreement::kMoved] <= kStill) return {Ending::stalled};
   const bool best = square < least_square_;

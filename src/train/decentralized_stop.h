@@ -21,8 +21,8 @@ class NetworkStop {
     bool too_long = false;  // the step is: begin anew with a shorter one
     bool best = false;      // no estimate before was as good
   };
-  // at: rounds of this stage, or what stands for them; it never falls. The first maxima after begin() were formed
-  // before anything was measured, and decide nothing.
+  // at: rounds of this stage, or what stands for them; it never falls. A disagreement that is infinite has not been
+  // measured yet.
   Decision decide(const std::array<double, StopAgreement::kMaxima>& agreed, std::int64_t at);
 
   // The numbers begin anew.

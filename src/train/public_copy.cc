@@ -18,6 +18,10 @@ double unit_of(std::span<const double> values) {
 }  // namespace
 
 void PublicCopy::approach(std::span<const double> x, const Codec& codec, std::vector<std::byte>& message) {
+  if (codec.compression().kind == MessageCompression::Kind::none) {
+    values_.assign(x.begin(), x.end());
+    return codec.encode(values_, {}, message);
+  }
   std::vector<double> difference(chunk_);
   for (std::size_t begin = 0; begin < values_.size(); begin += chunk_) {
     for (std::size_t j = 0; j < chunk_; ++j) difference[j] = x[begin + j] - values_[begin + j];
@@ -33,6 +37,7 @@ void PublicCopy::approach(std::span<const double> x, const Codec& codec, std::ve
 }
 
 std::size_t PublicCopy::follow(std::span<const std::byte> bytes, const Codec& codec) {
+  if (codec.compression().kind == MessageCompression::Kind::none) return codec.decode(bytes, values_);
   std::vector<double> difference(chunk_);
   std::span<const std::byte> rest = bytes;
   for (std::size_t begin = 0; begin < values_.size(); begin += chunk_) {

@@ -4,7 +4,7 @@
 //
 // so what one message loses stays in x − x̂ and is sent by later ones (error feedback). The difference is sent in units
 // of a power of 2 next to its largest number, so that a short format uses its whole range however small differences
-// have become. Sources: gossip.h.
+// have become. Where C loses nothing (MessageCompression::Kind::none) x̂ is x. Sources: gossip.h.
 #pragma once
 
 #include <cstddef>

@@ -72,6 +72,46 @@ def test_nodes_that_see_one_class_end_at_mapreduce_s_objective(tmp_path, name):
     assert objective(report) == pytest.approx(objective(best), rel=1e-8)
 
 
+@needs_real_sets
+@pytest.mark.parametrize("name", ["a9a", "spambase", "diamonds"])
+def test_without_rounds_nodes_that_see_one_class_end_there_too(tmp_path, name):
+    data = [unpack(tmp_path, name, sort_by_label=True), *ARGUMENTS[name], *PENALTY]
+    _, best = trained(tmp_path, *data, "--tolerance", "1e-11", name="best")
+    _, report = trained(tmp_path, *data, *NETWORK, "--sync", "async", "-n", 8, "--transport", "sim", "--tolerance",
+                        "5e-9", timeout=600)
+    assert report["stop_reason"] == "converged" and report["solver"] == "pairwise"
+    assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+
+
+@pytest.mark.parametrize("options", [
+    [], ["--topology", "star"], ["--topology", "complete", "--solver", "pairwise"], ["--compress", "int8"],
+    ["--l1", "0.05"]], ids=" ".join)
+def test_without_rounds_a_slow_node_does_not_bias_the_end(tmp_path, table, options):
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[node]\nflops_per_second = 1e7\n[[nodes]]\ncount = 2\n[[nodes]]\ncount = 1\nfactor = 10\n"
+                       "[[nodes]]\ncount = 4\n", encoding="utf-8")
+    l1 = options if "--l1" in options else []
+    _, best = trained(tmp_path, table, *LOGISTIC, *l1, "--tolerance", "1e-10", name="best")
+    sync = [] if "pairwise" in options else ["--sync", "async"]
+    _, report = trained(tmp_path, table, *LOGISTIC, *NETWORK, *sync, *options, "--simulate", cluster, "--tolerance",
+                        "1e-9")
+    assert report["solver"] == "pairwise" and report["synchronisation"] == "async"
+    assert report["stop_reason"] == "converged"
+    assert objective(report) == pytest.approx(objective(best), rel=1e-8)
+    updates = [worker["updates"] for worker in report["workers"]]
+    assert updates[2] < 0.5 * max(updates)
+
+
+@needs_mpi
+def test_without_rounds_as_processes_and_as_threads(tmp_path, table):
+    same = [table, *LOGISTIC, *NETWORK, "--sync", "async", "--tolerance", "1e-10"]
+    _, best = trained(tmp_path, table, *LOGISTIC, "--tolerance", "1e-10", name="best")
+    for how in ({"ranks": 3}, {}):
+        _, report = trained(tmp_path, *same, *([] if how else ["-n", 3]), **how)
+        assert report["stop_reason"] == "converged"
+        assert objective(report) == pytest.approx(objective(best), rel=1e-9)
+
+
 @needs_mpi
 def test_processes_and_threads_agree(tmp_path, table):
     same = [table, *LOGISTIC, *NETWORK, "--reproducible"]
@@ -169,7 +209,12 @@ def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):
     ([*NETWORK, "--topology", "wheel", "-n", "4"], ["wheel"]),
     ([*NETWORK, "--topology", "hypercube", "-n", "6"], ["hypercube", "6"]),
     ([*NETWORK, "--sync", "ssp:2"], ["--sync", "parameter-server"]),
-    ([*NETWORK, "--sync", "async"], ["--sync", "parameter-server"]),
+    ([*NETWORK, "--sync", "async", "--solver", "nids"], ["nids", "--sync async", "pairwise"]),
+    ([*NETWORK, "--sync", "bsp", "--solver", "pairwise"], ["pairwise", "--sync bsp"]),
+    ([*NETWORK, "--sync", "async", "--chebyshev"], ["--chebyshev", "pairwise"]),
+    ([*NETWORK, "--sync", "async", "--local-steps", "2"], ["--local-steps", "pairwise"]),
+    ([*NETWORK, "--sync", "async", "--topology", "exponential", "-n", "8"], ["pairwise", "exponential", "push-sum"]),
+    ([*NETWORK, "--sync", "async", "--topology", "one-peer-exponential", "-n", "8"], ["pairwise", "gradient-tracking"]),
     ([*NETWORK, "--solver", "dave"], ["dave", "parameter-server"]),
     ([*NETWORK, "--servers", "2"], ["--servers", "parameter-server"]),
     ([*NETWORK, "--node", "9", "-n", "3"], ["--node"]),

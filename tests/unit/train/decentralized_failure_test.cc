@@ -58,8 +58,8 @@ Outcome train(const Problem5& problem, const Topology& topology, const Decentral
 
 class Rules : public testing::TestWithParam<NetworkSolver> {};
 INSTANTIATE_TEST_SUITE_P(DecentralizedFailure, Rules,
-                         testing::Values(NetworkSolver::nids, NetworkSolver::gradient_tracking,
-                                         NetworkSolver::push_sum));
+                         testing::Values(NetworkSolver::nids, NetworkSolver::gradient_tracking, NetworkSolver::push_sum,
+                                         NetworkSolver::pairwise));
 
 // The graph named, or, for push-sum, a directed one.
 Topology graph_for(NetworkSolver solver, const std::string& name, int nodes) {
