@@ -220,4 +220,9 @@ inline DecentralizedOptions network_options(const Problem5& problem, NetworkSolv
   return options;
 }
 
+inline const std::vector<MessageCompression> kLossy = {{MessageCompression::Kind::float32, 0},
+                                                       {MessageCompression::Kind::float16, 0},
+                                                       {MessageCompression::Kind::int8, 0},
+                                                       {MessageCompression::Kind::top_k, 2}};
+
 }  // namespace muster
