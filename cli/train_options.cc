@@ -217,6 +217,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"dave", SolverChoice::dave},
        {"sgd", SolverChoice::sgd},
        {"ftrl", SolverChoice::ftrl},
+       {"hogwild", SolverChoice::hogwild},
        {"nids", SolverChoice::nids},
        {"gradient-tracking", SolverChoice::gradient_tracking},
        {"push-sum", SolverChoice::push_sum},
@@ -228,6 +229,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
       "step 1/L), nesterov (accelerated; the one for --l1) [auto: exact for the squared loss where cheaper, else "
       "lbfgs]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
+      "hogwild (one worker, whose --threads update one model without locks) "
       "[auto: dave]; decentralized: nids (exact, symmetric graphs), "
       "gradient-tracking (changing graphs), push-sum (directed graphs), pairwise (without rounds, exact at any "
       "speeds), "
@@ -258,7 +260,7 @@ void add_run_options(OptionSet& set, RunOptions& run) {
             "how gradients and models are written in messages; what is lost of one is added to the next, so the result "
             "still meets the tolerance [none]",
             [&run](const std::string& given) { run.compression = parse_compression(given); });
-  set.integer("--threads", "K", 1, run.threads, "threads of each worker [1]");
+  set.integer("--threads", "K", 1, run.threads, "threads of each worker [1; hogwild: one per processor]");
   set.flag("--reproducible", run.reproducible,
            "add across workers in a fixed order: the same data and N give the same bits on every transport");
   set.integer("--seed", "SEED", 0, run.seed, "of everything random [0]");

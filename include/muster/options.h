@@ -29,6 +29,7 @@ enum class SolverChoice {
   sgd,
   dave,
   ftrl,
+  hogwild,  // one worker, no server: its threads share the model
   // decentralized network
   dgd,
   nids,
@@ -122,7 +123,7 @@ struct RunOptions {
   Mode mode = Mode::mapreduce;
   TransportChoice transport = TransportChoice::automatic;
   int workers = 0;       // threads transport: ranks; 0: one. Under a launcher the ranks are the workers
-  int threads = 1;       // threads per worker
+  int threads = 0;       // threads per worker; 0: one, and with hogwild one per processor
   std::string simulate;  // a cluster file: implies the sim transport; empty with sim: a uniform 10 GbE cluster
   SolverChoice solver = SolverChoice::automatic;
   Synchronisation sync;

@@ -23,7 +23,7 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 12> kSolvers{{
+constexpr std::array<SolverEntry, 13> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
     {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
@@ -31,6 +31,7 @@ constexpr std::array<SolverEntry, 12> kSolvers{{
     {SolverChoice::sgd, "sgd", Mode::parameter_server},
     {SolverChoice::dave, "dave", Mode::parameter_server},
     {SolverChoice::ftrl, "ftrl", Mode::parameter_server},
+    {SolverChoice::hogwild, "hogwild", Mode::parameter_server},
     {SolverChoice::dgd, "dgd", Mode::decentralized},
     {SolverChoice::nids, "nids", Mode::decentralized},
     {SolverChoice::gradient_tracking, "gradient-tracking", Mode::decentralized},
@@ -81,6 +82,24 @@ void check_server(const RunOptions& run) {
   require(!run.server.staleness_damping || sgd, "--staleness-damping goes with --solver sgd");
   require(run.server.replicas <= run.server.servers,
           "--replicas counts the servers that hold each range, so it can not exceed --servers");
+}
+
+void check_hogwild(const TrainOptions& options) {
+  const RunOptions& run = options.run;
+  if (run.solver != SolverChoice::hogwild) return;
+  require(options.problem.loss != Loss::softmax, "--solver hogwild has no --loss softmax: use --solver dave");
+  require(run.workers <= 1,
+          "--solver hogwild is one worker whose threads share the model: replace --workers by --threads");
+  require(
+      run.transport != TransportChoice::sim && run.simulate.empty(),
+      "--solver hogwild races real threads, which a simulated cluster has not: drop --simulate and --transport sim");
+  require(run.server.servers == 1, "--solver hogwild has no servers: drop --servers");
+  require(run.sync.kind == Kind::automatic || run.sync.kind == Kind::async,
+          "--solver hogwild is asynchronous: drop --sync");
+  require(run.compression.kind == MessageCompression::Kind::none,
+          "--solver hogwild sends no messages: drop --compress");
+  require(!run.reproducible || run.threads == 1,
+          "--solver hogwild depends on the order of its threads: with --reproducible, say --threads 1");
 }
 
 void check_network(const TrainOptions& options) {
@@ -216,9 +235,13 @@ std::string name(const MessageCompression& compression) {
   return fmt::format("topk:{}", compression.kept);
 }
 
+int servers_of(const RunOptions& run) {
+  return run.mode == Mode::parameter_server && run.solver != SolverChoice::hogwild ? run.server.servers : 0;
+}
+
 void check_options(const TrainOptions& options) {
   require(options.run.workers >= 0, "--workers must be at least 1");
-  require(options.run.threads >= 1, "--threads must be at least 1");
+  require(options.run.threads >= 0, "--threads must be at least 1");
   require(options.run.silence_seconds > 0, "--silence must be greater than 0");
   require(std::isfinite(options.problem.l2) && options.problem.l2 >= 0, "--l2 must be 0 or greater");
   require(std::isfinite(options.problem.l1) && options.problem.l1 >= 0, "--l1 must be 0 or greater");
@@ -247,7 +270,8 @@ void check_options(const TrainOptions& options) {
     case Mode::mapreduce:
       return check_mapreduce(options);
     case Mode::parameter_server:
-      return check_server(options.run);
+      check_server(options.run);
+      return check_hogwild(options);
     case Mode::decentralized:
       return check_network(options);
   }

@@ -17,6 +17,8 @@ std::string name(const MessageCompression& compression);
 
 // What was asked for, or what the mode and the solver are known for.
 Synchronisation synchronisation(const RunOptions& run);
+// Ranks beside the workers.
+int servers_of(const RunOptions& run);
 
 // Throws InputError, naming the option to change, for a value out of range or a combination that makes no sense.
 void check_options(const TrainOptions& options);

@@ -65,10 +65,13 @@ void note_columns(FitContext& context, Trained& trained) {
   }
   note_constant_columns(context, trained);
   const auto rows = static_cast<std::size_t>(context.agreed.rows);
+  // Steps of hogwild on sparse rows leave the span of the rows.
+  const bool least_norm = context.request.options.run.solver != SolverChoice::hogwild || !context.agreed.sparse;
   if (context.problem().l2 == 0 && context.all_columns() + (context.problem().intercept ? 1 : 0) > rows)
-    trained.notes.push_back(fmt::format(
-        "{} columns and {} row{}: many models fit equally well, and this is the one of least norm in scaled columns",
-        context.all_columns(), rows, rows == 1 ? "" : "s"));
+    trained.notes.push_back(
+        fmt::format("{} columns and {} row{}: many models fit equally well, and this is {}", context.all_columns(),
+                    rows, rows == 1 ? "" : "s",
+                    least_norm ? "the one of least norm in scaled columns" : "one of them; --l2 makes the choice"));
 }
 
 // model: whole.
@@ -105,7 +108,8 @@ FitResult finish_exact(FitContext& context, std::string reason) {
 
 FitResult finish_iterative(FitContext& context, Choice choice) {
   const bool rounds_of_all = context.request.options.run.mode == Mode::mapreduce;
-  Trained trained = rounds_of_all ? fit_iterative(context, choice.solver) : fit_session(context, choice.solver);
+  const bool one_problem = rounds_of_all || choice.solver == SolverChoice::hogwild;
+  Trained trained = one_problem ? fit_iterative(context, choice.solver) : fit_session(context, choice.solver);
   trained.dependent_columns = find_dependent_columns(context);
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);
@@ -118,7 +122,7 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
 FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor) {
   HeldRows held(request.data.shard);
   LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set);
-  FitContext context{request, endpoint, rows, {}, endpoint.now(), 0, request.topology};
+  FitContext context{request, endpoint, rows, executor, {}, endpoint.now(), 0, request.topology};
   MUSTER_CHECK(request.data.encoding.feature_count() == context.all_columns(), "a name for every column");
   if (request.rows && context.columns_are_cut())
     throw InputError("columns are cut of rows in memory: say --split rows, or let the rows be kept");

@@ -31,8 +31,9 @@ struct Agreement {
 
 struct FitContext {
   const FitRequest& request;
-  Endpoint& whole;   // all ranks the run began with
-  LinearRows& rows;  // where columns are cut: of the columns held
+  Endpoint& whole;     // all ranks the run began with
+  LinearRows& rows;    // where columns are cut: of the columns held
+  Executor& executor;  // the threads of this rank
   Agreement agreed;
   Time start = 0;
   double compute_seconds = 0;

@@ -5,6 +5,8 @@
 #include "engine/check_options.h"
 #include "engine/fit_problem.h"
 #include "engine/minimise.h"
+#include "muster/error.h"
+#include "train/hogwild.h"
 
 namespace muster {
 namespace {
@@ -17,6 +19,7 @@ class IterativeTrainer {
       : context_(context),
         solver_(solver),
         problem_(context),
+        passes_left_(context.request.options.stop.max_epochs),
         map_reduce_(problem_.summed_objective(), context.grid(), options(), problem_.first_coordinate()) {}
 
   Trained run() {
@@ -70,12 +73,36 @@ class IterativeTrainer {
   }
 
   SolverResult solve(std::vector<double> start, std::int64_t first_round) {
+    if (solver_ == SolverChoice::hogwild) return race(std::move(start), first_round);
     const TrainOptions& asked = context_.request.options;
     return minimise(solver_, map_reduce_, std::move(start),
                     {.l1 = problem_.coordinates().l1(),
                      .max_rounds = asked.stop.max_rounds,
                      .first_round = first_round,
                      .seed = asked.run.seed});
+  }
+
+  SolverResult race(std::vector<double> start, std::int64_t first_round) {
+    const TrainOptions& asked = context_.request.options;
+    const Shard* rows = context_.rows.source().held();
+    if (!rows)
+      throw InputError(
+          "--solver hogwild takes rows in random order, and these are not all in memory: raise --memory, or use "
+          "--solver ftrl");
+    const Time begin = context_.whole.now();
+    const double evaluating = map_reduce_.compute_seconds();
+    // Softmax, whose rows have a margin for each class, is refused before.
+    const auto& objective = dynamic_cast<const LinearObjective&>(problem_.objective());
+    SolverResult result = minimise_hogwild(map_reduce_, objective, *rows, context_.executor, std::move(start),
+                                           {.penalty = problem_.coordinates().penalty(),
+                                            .l1 = problem_.coordinates().l1(),
+                                            .max_rounds = asked.stop.max_rounds,
+                                            .max_passes = passes_left_,
+                                            .seed = asked.run.seed,
+                                            .first_round = first_round});
+    passes_left_ -= static_cast<double>(result.rounds - 1);
+    context_.compute_seconds += context_.whole.now() - begin - (map_reduce_.compute_seconds() - evaluating);
+    return result;
   }
 
   Problem::Verdict judge(const RoundState& state) {
@@ -99,6 +126,7 @@ class IterativeTrainer {
   FitContext& context_;
   SolverChoice solver_;
   FitProblem problem_;
+  double passes_left_;  // of hogwild
   MapReduce map_reduce_;
   double strictness_ = 1;
   bool met_bound_ = false;

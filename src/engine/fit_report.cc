@@ -52,10 +52,8 @@ std::vector<WorkerReport> gather_workers(const RunAccount& account, const SentPe
 }
 
 void name_roles(const RunOptions& run, const Trained& trained, std::vector<WorkerReport>& workers) {
-  if (run.mode == Mode::parameter_server) {
-    const auto servers = static_cast<std::size_t>(run.server.servers);
-    for (std::size_t r = workers.size() - servers; r < workers.size(); ++r) workers[r].role = "server";
-  }
+  const auto servers = static_cast<std::size_t>(servers_of(run));
+  for (std::size_t r = workers.size() - servers; r < workers.size(); ++r) workers[r].role = "server";
   for (std::size_t r = 0; r < workers.size() && r < trained.updates.size(); ++r)
     workers[r].updates = trained.updates[r];
   for (std::size_t r = 0; r < workers.size() && r < trained.waited_for_seconds.size(); ++r)

@@ -9,26 +9,30 @@
 #include "cluster/sim/cluster_file.h"
 #include "cluster/sim/sim_launch.h"
 #include "cluster/threads/threads_launch.h"
+#include "engine/check_options.h"
 #include "muster/error.h"
 #include "muster/muster.h"
 
 namespace muster {
 namespace {
 
-// The workers started where no number was asked for: one per processor this process may use.
-int default_workers() {
+// Those this process may use: so many workers are started, or threads of hogwild, where no number was asked for.
+int processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 // How many ranks to start: the workers asked for, as many as the simulated cluster has room for, or one per processor;
 // and the servers.
 int ranks_of(const RunOptions& run, int nodes) {
-  const int servers = run.mode == Mode::parameter_server ? run.server.servers : 0;
+  if (run.solver == SolverChoice::hogwild) return 1;
+  const int servers = servers_of(run);
   if (run.workers != 0) return run.workers + servers;
-  return nodes != 0 ? nodes : default_workers() + servers;
+  return nodes != 0 ? nodes : processors() + servers;
 }
 
 void check_ranks(const RunOptions& run, int ranks) {
+  if (run.solver == SolverChoice::hogwild && ranks > 1)
+    throw InputError("--solver hogwild is one worker whose threads share the model: drop mpirun, and say --threads");
   const int workers = readers_of(run, ranks);
   if (workers < 1) {
     throw InputError(
@@ -94,7 +98,12 @@ ReducePattern pattern_used(const RunOptions& run, TransportChoice transport) {
 }
 
 int readers_of(const RunOptions& run, int ranks) {
-  return run.mode == Mode::parameter_server ? ranks - run.server.servers : ranks;
+  return ranks - servers_of(run);
+}
+
+int threads_of(const RunOptions& run) {
+  if (run.threads != 0) return run.threads;
+  return run.solver == SolverChoice::hogwild ? processors() : 1;
 }
 
 std::vector<std::string> launch(TransportChoice transport, const RunOptions& run, const EndpointOptions& options,

@@ -235,7 +235,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
 
   const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
   Checkpoints checkpoints(options, data.encoding, endpoint);
-  Executor executor(options.run.threads, between_blocks);
+  Executor executor(threads_of(options.run), between_blocks);
 
   HeldRows held(data.shard);
   RowSource& source = rows.stream() != nullptr ? *rows.stream() : held;

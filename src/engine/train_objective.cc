@@ -74,6 +74,8 @@ class ObjectiveRun {
 
   Choice choose() {
     const RunOptions& run = options_.run;
+    if (run.solver == SolverChoice::hogwild)
+      throw InputError("solver hogwild is for linear models: leave the choice of solver to muster, or take dave");
     if (run.mode != Mode::mapreduce) {
       Choice choice = choose_session_solver(run, topology_ ? &*topology_ : nullptr);
       const bool batches = choice.solver == SolverChoice::ftrl || run.server.batch > 0;
