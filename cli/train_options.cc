@@ -213,6 +213,8 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"gd", SolverChoice::gd},
        {"nesterov", SolverChoice::nesterov},
        {"lbfgs", SolverChoice::lbfgs},
+       {"cg", SolverChoice::cg},
+       {"newton-cg", SolverChoice::newton_cg},
        {"exact", SolverChoice::exact},
        {"dave", SolverChoice::dave},
        {"sgd", SolverChoice::sgd},
@@ -224,10 +226,11 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"pairwise", SolverChoice::pairwise},
        {"dgd", SolverChoice::dgd}},
       run.solver,
-      "mapreduce: exact (squared loss by one pass and one solve), lbfgs (limited-memory BFGS), gd (gradient descent "
-      "with "
-      "step 1/L), nesterov (accelerated; the one for --l1) [auto: exact for the squared loss where cheaper, else "
-      "lbfgs]; parameter-server: dave (exact whatever "
+      "mapreduce: exact (squared loss by one pass and one solve), cg (squared loss by conjugate gradients), lbfgs "
+      "(limited-memory BFGS), newton-cg (Newton's method by conjugate gradients), gd (gradient descent with step 1/L), "
+      "nesterov (accelerated; the one for --l1) [auto: exact for the squared loss where cheaper, else cg; lbfgs for "
+      "the "
+      "other losses]; parameter-server: dave (exact whatever "
       "the workers' speeds), sgd (the plain rule, biased by unequal speeds), ftrl (one pass or more over sparse rows), "
       "hogwild (one worker, whose --threads update one model without locks) "
       "[auto: dave]; decentralized: nids (exact, symmetric graphs), "

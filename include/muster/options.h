@@ -24,6 +24,8 @@ enum class SolverChoice {
   gd,
   nesterov,
   lbfgs,
+  cg,
+  newton_cg,
   exact,
   // parameter server
   sgd,

@@ -136,6 +136,9 @@ struct Report {
   std::string instruction_set;
   bool reproducible = false;
   std::int64_t rounds_done = 0;
+  // MapReduce: the solver's passes over the rows. One to agree on scales before and one for the certificate after are
+  // not counted. 0: not counted in this mode.
+  std::int64_t passes = 0;
   double load_seconds = 0;
   double train_seconds = 0;
   std::string synchronisation;  // "bsp", "ssp:4", "async"

@@ -23,10 +23,12 @@ struct SolverEntry {
   std::string_view name;
   Mode mode;
 };
-constexpr std::array<SolverEntry, 13> kSolvers{{
+constexpr std::array<SolverEntry, 15> kSolvers{{
     {SolverChoice::gd, "gd", Mode::mapreduce},
     {SolverChoice::nesterov, "nesterov", Mode::mapreduce},
     {SolverChoice::lbfgs, "lbfgs", Mode::mapreduce},
+    {SolverChoice::cg, "cg", Mode::mapreduce},
+    {SolverChoice::newton_cg, "newton-cg", Mode::mapreduce},
     {SolverChoice::exact, "exact", Mode::mapreduce},
     {SolverChoice::sgd, "sgd", Mode::parameter_server},
     {SolverChoice::dave, "dave", Mode::parameter_server},
@@ -68,7 +70,9 @@ void check_mapreduce(const TrainOptions& options) {
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
   const bool cut = cuts_columns(run.split);
   require(!cut || run.solver != SolverChoice::exact,
-          "--solver exact needs pairs of columns, which --split keeps apart: use --solver lbfgs, or --split rows");
+          "--solver exact needs pairs of columns, which --split keeps apart: use --solver cg, or --split rows");
+  require(run.solver != SolverChoice::cg || options.problem.loss == Loss::squared,
+          "--solver cg solves the squared loss only: use --solver newton-cg");
   require(run.reduce != ReducePattern::engine || !run.reproducible,
           "--reduce engine adds in the transport's own order, which --reproducible forbids: drop one of them");
 }

@@ -17,8 +17,8 @@ constexpr std::size_t kColumnsOfExact = 2000;
 constexpr std::size_t kFewColumns = 200;
 // And it is refused above this many: 20,000 columns need 3 GB for a matrix in double.
 constexpr std::size_t kMostColumnsOfExact = 20'000;
-// Passes over the rows that L-BFGS may need.
-constexpr double kExpectedPasses = 500;
+// Passes over the rows that conjugate gradients may need.
+constexpr double kExpectedPasses = 250;
 
 Choice choose_batch_solver(const FitContext& context) {
   const std::size_t columns = context.all_columns();
@@ -28,18 +28,17 @@ Choice choose_batch_solver(const FitContext& context) {
     return {SolverChoice::lbfgs,
             fmt::format("lbfgs, because a {} loss is not solved in one pass", name(context.problem().loss))};
   if (context.columns_are_cut())
-    return {SolverChoice::lbfgs, "lbfgs, because exact needs pairs of columns, which --split keeps apart"};
+    return {SolverChoice::cg, "cg, because exact needs pairs of columns, which --split keeps apart"};
   if (columns > kColumnsOfExact)
-    return {SolverChoice::lbfgs,
-            fmt::format("lbfgs, because the dense solve of exact is too large for {} columns", columns)};
+    return {SolverChoice::cg, fmt::format("cg, because the dense solve of exact is too large for {} columns", columns)};
   const double row_entries = context.agreed.entries / std::max(1.0, rows);
   // Sparse rows: pairs of entries cost some hundred operations each; dense ones a fraction of one.
   const double statistics =
       context.agreed.sparse ? std::min(100 * rows * row_entries * row_entries, rows * d * d) : rows * d * d;
   const double passes = kExpectedPasses * 4 * context.agreed.entries;
   if (columns > kFewColumns && context.agreed.sparse && statistics + d * d * d / 3 > passes)
-    return {SolverChoice::lbfgs,
-            fmt::format("lbfgs, because the rows are sparse and {} columns make passes over them cheaper than "
+    return {SolverChoice::cg,
+            fmt::format("cg, because the rows are sparse and {} columns make passes over them cheaper than "
                         "a dense solve",
                         columns)};
   return {SolverChoice::exact,
@@ -53,7 +52,7 @@ void check_exact(const FitContext& context) {
                                  name(context.problem().loss)));
   if (context.columns() > kMostColumnsOfExact)
     throw InputError(
-        fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver lbfgs",
+        fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver cg",
                     context.columns()));
 }
 

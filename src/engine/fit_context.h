@@ -113,6 +113,7 @@ struct Trained {
   StopReason reason = StopReason::converged;
   std::string detail;
   std::int64_t rounds = 0;
+  std::int64_t passes = 0;  // over the rows, by the solver; 0: not counted
   std::vector<RoundReport> history;
   double baseline = 0;                // f at the best constant model
   double curvature_by_intercept = 1;  // ∂²f/∂b² near the model

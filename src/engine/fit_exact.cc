@@ -76,6 +76,7 @@ class ExactTrainer {
     statistics_.centre = context_.agreed.scaling.centre;
     statistics_.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] { return context_.rows.accumulate(statistics_); });
+    ++passes_;
     const bool wide = precision == Statistics::Precision::double_double;
     context_.endpoint().reduce(statistics_.sums, wide ? ReduceOp::sum_double_double : ReduceOp::sum, kRoot,
                                Deadline::never());
@@ -100,6 +101,7 @@ class ExactTrainer {
     context_.pass([&] {
       return context_.rows.certify(Loss::squared, w, {&flat_[kIntercept], 1}, context_.agreed.scaling.centre, sums);
     });
+    ++passes_;
     context_.endpoint().reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
     if (solution_)
       solution_ = refine_exact(std::move(*solution_), statistics_, options_, std::span<const double>(sums).subspan(2));
@@ -118,6 +120,7 @@ class ExactTrainer {
                                  statistics_.precision == Statistics::Precision::float64 ? "double" : "double-double");
     if (stopped) trained.detail += "; a stop was asked for";
     trained.rounds = 1;
+    trained.passes = passes_;
     trained.history = {{1, context_.endpoint().now() - context_.start, flat_[kObjective], flat_[kGradient]}};
     trained.baseline = context_.constant_objective();
     fit.objective = flat_[kObjective];
@@ -142,6 +145,7 @@ class ExactTrainer {
   Statistics statistics_;
   std::optional<ExactSolution> solution_;
   std::vector<double> flat_;
+  std::int64_t passes_ = 0;
 };
 
 }  // namespace

@@ -34,6 +34,7 @@ class IterativeTrainer {
     }
     trained.model = problem_.to_user(v);
     trained.history = map_reduce_.rounds();
+    trained.passes = map_reduce_.passes();
     trained.sent_per_round = map_reduce_.sent_per_round();
     trained.baseline = problem_.baseline();
     trained.curvature_by_intercept = curvature();

@@ -89,6 +89,7 @@ Report make_report(const RunAccount& account, Trained trained, std::string solve
   report.solver_reason = std::move(solver_reason);
   report.reproducible = run.reproducible;
   report.rounds_done = trained.rounds;
+  report.passes = trained.passes;
   report.rounds = std::move(trained.history);
   report.dependent_columns = std::move(trained.dependent_columns);
   report.notes = std::move(trained.notes);

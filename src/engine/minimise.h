@@ -16,7 +16,7 @@ struct MinimiseOptions {
   std::uint64_t seed = 0;
 };
 
-// solver: gd, nesterov or lbfgs.
+// solver: gd, nesterov, lbfgs, newton_cg, or, where the problem is quadratic, cg.
 SolverResult minimise(SolverChoice solver, Problem& problem, std::vector<double> start, const MinimiseOptions& options);
 
 }  // namespace muster

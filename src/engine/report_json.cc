@@ -141,6 +141,7 @@ std::string to_json(const Report& report) {
   json["instruction_set"] = report.instruction_set;
   json["reproducible"] = report.reproducible;
   json["rounds_done"] = report.rounds_done;
+  if (report.passes > 0) json["passes"] = report.passes;
   json["load_seconds"] = report.load_seconds;
   json["train_seconds"] = report.train_seconds;
   json["workers"] = to_json(report.workers);

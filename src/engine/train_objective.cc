@@ -86,6 +86,9 @@ class ObjectiveRun {
     }
     if (run.solver == SolverChoice::exact)
       throw InputError("solver exact is for linear models: leave the choice of solver to muster, or take lbfgs");
+    if (run.solver == SolverChoice::cg)
+      throw InputError(
+          "solver cg is for quadratic functions, such as the squared loss of a linear model: take newton_cg or lbfgs");
     if (run.solver != SolverChoice::automatic) return {run.solver};
     if (!options_.l1.empty()) return {SolverChoice::nesterov, "nesterov, because an l1 penalty has no gradient at 0"};
     return {SolverChoice::lbfgs, "lbfgs, because it needs no bound on the curvature"};
@@ -123,6 +126,7 @@ class ObjectiveRun {
     trained.rounds = result.rounds;
     trained.history = map_reduce.rounds();
     trained.sent_per_round = map_reduce.sent_per_round();
+    trained.passes = map_reduce.passes();
     compute_seconds_ += map_reduce.compute_seconds();
     return std::move(result.w);
   }

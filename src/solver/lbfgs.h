@@ -17,26 +17,19 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
-#include "solver/line_search.h"
+#include "solver/descent.h"
 #include "solver/problem.h"
 
 namespace muster {
 
 struct LbfgsOptions {
-  std::int64_t max_rounds = 100'000;
-  std::int64_t first_round = 0;  // number of the first round, for a run that goes on
-  std::size_t memory = 10;       // m
-  WolfeOptions line_search = {};
+  DescentOptions descent = {};
+  std::size_t memory = 10;  // m
 };
 
-// A round is a step taken, the evaluation at the start being the first; most take one evaluation. Ends by the problem's
-// verdict, at max_rounds, when f or its gradient is not finite wherever a step goes (diverged), or when rounding hides
-// all progress (converged: at the rounding floor): |g| has found no new minimum for thirty rounds in which f did not
-// change beyond rounding, or no step along −g lowers f. Where f rises although its slopes say that it falls, its
-// gradient is not one: stalled.
+// Rounds and ends are those of descend().
 SolverResult minimise_lbfgs(Problem& problem, std::vector<double> start, const LbfgsOptions& options);
 
 }  // namespace muster

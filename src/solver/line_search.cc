@@ -19,14 +19,26 @@ LineSearch::LineSearch(Problem& problem, const WolfeOptions& options) : problem_
   }
 }
 
-LineSearch::Trial LineSearch::evaluate_at(const Point& from, std::span<const double> direction, double step) {
-  for (std::size_t i = 0; i < direction.size(); ++i) trial_.w[i] = from.w[i] + step * direction[i];
+LineSearch::Trial LineSearch::evaluate_at(const Line& line, double step) {
+  for (std::size_t i = 0; i < line.direction.size(); ++i) trial_.w[i] = line.from.w[i] + step * line.direction[i];
   ++evaluations_;
   Trial at{step, 0, 0, evaluate(problem_, trial_)};
   at.value = trial_.value;
-  at.slope = dot(problem_, trial_.gradient, direction);
+  at.slope = dot(problem_, trial_.gradient, line.direction);
   at.finite = at.finite && std::isfinite(at.slope);
   return at;
+}
+
+LineSearch::Trial LineSearch::next_trial(Line& line, double step) {
+  if (line.end != nullptr) {
+    if (const auto known = problem_.value_on_line(line.from.w, *line.end, step / line.first)) {
+      const Trial at{step, known->value, known->slope / line.first,
+                     std::isfinite(known->value) && std::isfinite(known->slope), true};
+      return at;
+    }
+    line.end = nullptr;
+  }
+  return evaluate_at(line, step);
 }
 
 double LineSearch::next_step(const Trial& lo, const Trial& hi) {
@@ -48,11 +60,12 @@ double LineSearch::next_step(const Trial& lo, const Trial& hi) {
 
 LineSearch::End LineSearch::search(const Point& from, std::span<const double> direction, double slope, double first) {
   Trial lo{0, from.value, slope}, hi{std::numeric_limits<double>::infinity()};
-  bool any_finite = false;
+  Line line{from, direction, first};
+  bool any_finite = false, found = false;
   contradicted_ = false;
   double step = first;
-  for (int evaluation = 0; evaluation < options_.max_evaluations; ++evaluation) {
-    const Trial at = evaluate_at(from, direction, step);
+  for (int trial = 0; trial < options_.max_trials && !found; ++trial) {
+    const Trial at = next_trial(line, step);
     if (problem_.stop_requested()) return End::stopped;
     any_finite = any_finite || at.finite;
     const double allowed = std::min(from.value + options_.decrease * step * slope, lo.value);
@@ -65,11 +78,19 @@ LineSearch::End LineSearch::search(const Point& from, std::span<const double> di
     } else {
       if (at.slope * (hi.step - lo.step) >= 0) hi = lo;
       lo = at;
-      std::swap(trial_, lowest_);
-      if (std::abs(at.slope) <= -options_.curvature * slope) return End::found;
+      if (!at.by_scalars) std::swap(trial_, lowest_);
+      const double curvature = at.by_scalars ? options_.curvature_on_line : options_.curvature;
+      found = std::abs(at.slope) <= -curvature * slope;
     }
+    if (trial == 0 && at.finite) line.end = lo.step == step ? &lowest_.w : &trial_.w;
     step = next_step(lo, hi);
   }
+  if (lo.by_scalars) {
+    evaluate_at(line, lo.step);
+    std::swap(trial_, lowest_);
+    if (problem_.stop_requested()) return End::stopped;
+  }
+  if (found) return End::found;
   const bool lower =
       lo.step > 0 &&
       (lowest_.value < from.value ||

@@ -9,6 +9,10 @@
 // becomes hi. Any other becomes lo, and the old lo hi where φ rises from the trial towards hi. The next trial is four
 // times as far while hi = ∞, else where the cubic through both ends is least. That is bracketing and zoom in one loop.
 //
+// The first trial is evaluated with its gradient, which is all most searches need. Where it does not do, the problem
+// may know φ between and beyond 0 and that trial by scalars alone (Problem::value_on_line): then further trials cost
+// next to nothing, the minimum is found closely (c2 = 0.1), and f is evaluated once more, at the step taken.
+//
 // Values that are equal to rounding decide nothing: then "too high" is left to the sign of φ', and the conditions are
 // Hager and Zhang's approximate ones.
 //
@@ -24,18 +28,19 @@
 namespace muster {
 
 struct WolfeOptions {
-  double decrease = 1e-4;    // c1
-  double curvature = 0.9;    // c2
-  int max_evaluations = 25;  // of one search
+  double decrease = 1e-4;          // c1
+  double curvature = 0.9;          // c2
+  double curvature_on_line = 0.1;  // c2 where trials cost scalars only
+  int max_trials = 25;             // of one search
 };
 
 class LineSearch {
  public:
   enum class End {
     found,       // both conditions hold
-    lower,       // out of evaluations, at a point that is lower, or as low with a smaller gradient
-    none,        // out of evaluations, and nothing lower
-    not_finite,  // out of evaluations, and f was finite nowhere
+    lower,       // out of trials, at a point that is lower, or as low with a smaller gradient
+    none,        // out of trials, and nothing lower
+    not_finite,  // out of trials, and f was finite nowhere
     stopped,     // the problem asks to stop
   };
 
@@ -48,15 +53,23 @@ class LineSearch {
   Point& point() { return lowest_; }
   // At none: whether f rose, beyond rounding, where its slopes say that it falls; else rounding hid all that was lower.
   bool contradicted() const { return contradicted_; }
-  std::int64_t evaluations() const { return evaluations_; }  // of all searches
+  std::int64_t evaluations() const { return evaluations_; }  // of f and its gradient, in all searches
 
  private:
   struct Trial {  // φ at a step
     double step = 0, value = 0, slope = 0;
     bool finite = true;
+    bool by_scalars = false;  // its point and gradient are not known
+  };
+  struct Line {
+    const Point& from;
+    std::span<const double> direction;
+    double first;                              // step of the first trial
+    const std::vector<double>* end = nullptr;  // the first trial's point, where φ is known by scalars
   };
 
-  Trial evaluate_at(const Point& from, std::span<const double> direction, double step);
+  Trial evaluate_at(const Line& line, double step);
+  Trial next_trial(Line& line, double step);
   static double next_step(const Trial& lo, const Trial& hi);
 
   Problem& problem_;

@@ -58,6 +58,13 @@ void MapReduce::reduce(std::span<double> sums) {
   allreduce(grid_.over_rows, options_.reduce, sums, ReduceOp::sum, Deadline::never());
 }
 
+// Only one rank looks at the clock: ranks' clocks differ, and all must stop after the same round.
+void MapReduce::ask_for_stops(std::span<double> flags) {
+  Endpoint& whole = grid_.whole;
+  flags[0] = options_.cancellation && options_.cancellation->cancelled() ? 1 : 0;
+  flags[1] = whole.rank() == whole.members().front() && whole.now() - start_ >= options_.max_seconds ? 1 : 0;
+}
+
 double MapReduce::value_and_gradient(std::span<const double> w, std::span<double> gradient) {
   const std::size_t n = dimension();
   const std::span<double> sums(sums_);
@@ -65,11 +72,8 @@ double MapReduce::value_and_gradient(std::span<const double> w, std::span<double
     return objective_.value_and_gradient(w, sums[0], sums.subspan(1, n), sums.subspan(1 + n, tallies_.size()));
   });
   ++evaluations_;
-  // Only one rank looks at the clock: ranks' clocks differ, and all must stop after the same round.
-  Endpoint& whole = grid_.whole;
-  sums[sums.size() - 2] = options_.cancellation && options_.cancellation->cancelled() ? 1 : 0;
-  sums[sums.size() - 1] =
-      whole.rank() == whole.members().front() && whole.now() - start_ >= options_.max_seconds ? 1 : 0;
+  ++passes_;
+  ask_for_stops(sums.last(2));
   reduce(sums);
   double penalty = 0, absolute = 0;
   for (std::size_t j = 0; j < n; ++j) {
@@ -94,20 +98,28 @@ double MapReduce::value_and_gradient(std::span<const double> w, std::span<double
 template <class Compute>
 void MapReduce::product_of(const Compute& compute, std::span<const double> v, std::span<double> product) {
   const Traffic before = grid_.whole.traffic();
-  map(compute);
-  reduce(product);
-  for (std::size_t j = 0; j < product.size(); ++j) product[j] = product[j] / weight_ + options_.penalty[j] * v[j];
+  const std::size_t n = product.size();
+  const std::span<double> sums = std::span(sums_).first(n + 2);
+  map([&] { return compute(sums.first(n)); });
+  ++passes_;
+  ask_for_stops(sums.last(2));
+  reduce(sums);
+  for (std::size_t j = 0; j < n; ++j) product[j] = sums[j] / weight_ + options_.penalty[j] * v[j];
+  double asked[] = {sums[n], sums[n + 1]};
+  grid_.sum_over_columns(asked);
+  cancelled_ = asked[0] > 0;
+  out_of_time_ = asked[1] > 0;
   const Traffic after = grid_.whole.traffic();
   uncounted_.bytes_sent += after.bytes_sent - before.bytes_sent;
   uncounted_.messages_sent += after.messages_sent - before.messages_sent;
 }
 
 void MapReduce::curvature_product(std::span<const double> v, std::span<double> product) {
-  product_of([&] { return objective_.curvature_product(v, product); }, v, product);
+  product_of([&](std::span<double> sums) { return objective_.curvature_product(v, sums); }, v, product);
 }
 
 void MapReduce::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
-  product_of([&] { return objective_.hessian_product(w, v, product); }, v, product);
+  product_of([&](std::span<double> sums) { return objective_.hessian_product(w, v, sums); }, v, product);
 }
 
 std::optional<Problem::OnLine> MapReduce::value_on_line(std::span<const double> a, std::span<const double> b,

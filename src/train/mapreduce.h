@@ -83,6 +83,7 @@ class MapReduce final : public Problem {
   std::span<const double> tallies() const { return tallies_; }
   const std::vector<RoundReport>& rounds() const { return rounds_; }  // thinned to at most about 1,000
   double compute_seconds() const { return compute_seconds_; }         // in this rank's map steps
+  std::int64_t passes() const { return passes_; }                     // over the rows: evaluations and products
   // What this rank sent for one evaluation of F and its gradient, decisions on it included, on average.
   SentPerRound sent_per_round() const;
 
@@ -90,6 +91,7 @@ class MapReduce final : public Problem {
   template <class Compute>
   void map(const Compute& compute);
   void reduce(std::span<double> sums);
+  void ask_for_stops(std::span<double> flags);  // by this rank: [cancelled, out of time]
   template <class Compute>
   void product_of(const Compute& compute, std::span<const double> v, std::span<double> product);
 
@@ -106,7 +108,7 @@ class MapReduce final : public Problem {
   std::int64_t keep_every_ = 1;
   double compute_seconds_ = 0;
   Traffic uncounted_;  // before the first evaluation, and in products
-  std::int64_t evaluations_ = 0;
+  std::int64_t evaluations_ = 0, passes_ = 0;
 };
 
 }  // namespace muster

@@ -53,8 +53,8 @@ TEST(Lbfgs, QuadraticInAsManyStepsAsDimensions) {
   }
   Quadratic f(h, minimum);
   f.stop_at = n + 3;
-  LbfgsOptions options{.memory = 30};
-  options.line_search.curvature = 1e-7;
+  LbfgsOptions options{.descent = {}, .memory = 30};
+  options.descent.line_search.curvature = 1e-7;
   const SolverResult result = minimise_lbfgs(f, std::vector<double>(n, 0.0), options);
   EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
   EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
@@ -68,7 +68,7 @@ TEST(Lbfgs, IllConditionedQuadraticInAFewHundredRounds) {
     minimum.push_back(std::cos(3.0 * j));
   }
   Quadratic f(h, minimum);
-  const SolverResult result = minimise_lbfgs(f, std::vector<double>(50, 0.0), {.max_rounds = 500});
+  const SolverResult result = minimise_lbfgs(f, std::vector<double>(50, 0.0), {.descent = {.max_rounds = 500}});
   EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
   EXPECT_LT(result.evaluations, result.rounds * 5 / 4 + 60);
   for (std::size_t t = 1; t < f.values.size(); ++t) EXPECT_LE(f.values[t], f.values[t - 1]);
@@ -93,8 +93,8 @@ class Rosenbrock : public Quadratic {
 TEST(Lbfgs, RosenbrockFromTheUsualStart) {
   for (const double curvature : {0.1, 0.5, 0.9}) {
     Rosenbrock f({1, 1, 1, 1}, {0, 0, 0, 0});
-    LbfgsOptions options{.max_rounds = 100};
-    options.line_search.curvature = curvature;
+    LbfgsOptions options{.descent = {.max_rounds = 100}};
+    options.descent.line_search.curvature = curvature;
     const SolverResult result = minimise_lbfgs(f, {-1.2, 1, -1.2, 1}, options);
     EXPECT_LT(largest_difference(result.w, {1, 1, 1, 1}), 1e-8) << "c2 = " << curvature;
   }
@@ -151,7 +151,7 @@ TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
   Quadratic f({1, 1}, {3, 4});
   f.reported_curvature = 0.01;  // a first step a hundred times too long
   f.finite_within = 3.5;
-  const SolverResult result = minimise_lbfgs(f, {0, 0}, {.max_rounds = 100});
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {.descent = {.max_rounds = 100}});
   EXPECT_LT(largest_difference(result.w, {3, 4}), 1e-9);
 }
 
@@ -180,15 +180,15 @@ TEST(Lbfgs, StopsAtTheRoundingFloorAndSaysSo) {
 
 TEST(Lbfgs, AGradientThatIsNotOneStalls) {
   Line wrong([](double x) { return x; }, [](double) { return -1.0; });
-  EXPECT_EQ(minimise_lbfgs(wrong, {5}, {.max_rounds = 50}).reason, StopReason::stalled);
+  EXPECT_EQ(minimise_lbfgs(wrong, {5}, {.descent = {.max_rounds = 50}}).reason, StopReason::stalled);
 }
 
 TEST(Lbfgs, StopsAtTheLimitOnRounds) {
   Quadratic f({1000, 30, 1}, {1, 1, 1});
-  const SolverResult result = minimise_lbfgs(f, {0, 0, 0}, {.max_rounds = 4});
+  const SolverResult result = minimise_lbfgs(f, {0, 0, 0}, {.descent = {.max_rounds = 4}});
   EXPECT_EQ(result.reason, StopReason::max_rounds);
   EXPECT_EQ(result.rounds, 4);
-  EXPECT_EQ(minimise_lbfgs(f, {0, 0, 0}, {.max_rounds = 9, .first_round = 7}).rounds, 2);
+  EXPECT_EQ(minimise_lbfgs(f, {0, 0, 0}, {.descent = {.max_rounds = 9, .first_round = 7}}).rounds, 2);
 }
 
 // A request that arrives within a line search is heard after that evaluation, at the point the search began.
