@@ -2,7 +2,7 @@
 """Memory of a model of very many sparse columns, by rows in one process and by columns over several: writes random LIBSVM
 rows, trains both ways, and prints each rank's peak resident memory and its share of that of one process.
 
-    bench/wide_model.py --columns 50000000 --rows 200000 --workers 4
+    bench/wide_model.py
 """
 import argparse
 import json
@@ -64,11 +64,11 @@ def main():
         sys.exit(run_as_rank(sys.argv[2], sys.argv[3:]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--columns", type=int, default=50_000_000)
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--entries", type=int, default=20, help="of a row")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--solver", default="gd")
-    parser.add_argument("--rounds", type=int, default=20, help="at most")
+    parser.add_argument("--rounds", type=int, default=5, help="at most")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         data = pathlib.Path(directory, "wide.svm")
