@@ -27,7 +27,7 @@ def expect_same(model, rows, rtol):
 
 @pytest.mark.parametrize("split, workers", [("features", 3), ("2x2", 4), ("3x1", 3)])
 def test_diamonds_on_every_grid_as_by_rows(tmp_path, split, workers):
-    how = [*DIAMONDS, "--solver", "lbfgs", "--l2", "0.01", "--standardize", "--tolerance", "1e-13", "--max-rounds", 300]
+    how = [*DIAMONDS, "--solver", "lbfgs", "--l2", "0.01", "--standardize", "--tolerance", "1e-15", "--max-rounds", 300]
     rows = train(tmp_path, *how, "-n", 1, code=None)
     model, report = trained(tmp_path, *how, "-n", workers, "--split", split, code=None)
     expect_same(model, rows, 1e-6)
@@ -104,7 +104,7 @@ def test_a_grid_checkpoints_whole_models_and_any_grid_resumes(tmp_path):
     (["--split", "2x3", "-n", "4"], "--split 2x3 is a grid of 6 workers, and there are 4: change --split or the number of workers"),
     (["--split", "2by3"], "--split is one of auto, rows, features, or ROWSxCOLUMNS as in 2x3, not '2by3'"),
     (["--split", "0x4"], "--split is one of auto, rows, features, or ROWSxCOLUMNS as in 2x3, not '0x4'"),
-    (["--split", "features", "--solver", "exact"], "--solver exact needs pairs of columns, which --split keeps apart: use --solver lbfgs, or --split rows"),
+    (["--split", "features", "--solver", "exact"], "--solver exact needs pairs of columns, which --split keeps apart: use --solver cg, or --split rows"),
     (["--split", "features", "--mode", "decentralized"], "--split goes with --mode mapreduce"),
     (["--split", "rows", "--mode", "parameter-server"], "--split goes with --mode mapreduce"),
 ])
@@ -116,6 +116,6 @@ def test_what_makes_no_sense_is_refused(tmp_path, options, sentence):
 
 def test_auto_solver_under_a_split_is_one_that_can(tmp_path):
     _, report = trained(tmp_path, *DIAMONDS, "-n", 2, "--split", "features", "--l2", "0.1")
-    assert report["solver"] == "lbfgs"
-    assert report["solver_reason"] == "lbfgs, because exact needs pairs of columns, which --split keeps apart"
+    assert report["solver"] == "cg"
+    assert report["solver_reason"] == "cg, because exact needs pairs of columns, which --split keeps apart"
     assert read_model(tmp_path / "model.json").text["certificate"]["suboptimality_bound"] >= 0
