@@ -13,7 +13,8 @@ int main(int argc, char** argv) {
   try {
     const muster::TrainResult result = muster::train(options);
     std::printf("intercept %.17g\n", result.model.intercept);
-    for (const auto& [feature, value] : result.model.coefficients) std::printf("%s %.17g\n", feature.c_str(), value);
+    for (const muster::Coefficient& one : result.model.coefficients)
+      std::printf("%s %.17g\n", one.feature.c_str(), one.value);
     std::printf("digits %s\n", result.report.certificate.digits ? "known" : "unknown");
   } catch (const muster::InputError& error) {
     std::fprintf(stderr, "consumer: %s\n", error.what());
