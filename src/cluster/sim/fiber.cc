@@ -9,6 +9,7 @@
 #include "base/check.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -28,12 +29,18 @@ void exchange_exception_state(ExceptionState& other) {
   std::swap(mine, other);
 }
 
-// The address sanitizer must be told which stack is in use.
+// The address sanitizer must be told which stack is in use, and that a new one is clean: where it was that of another
+// fibre before, frames that never returned have left their marks.
 struct StackNote {
   void* fake = nullptr;
   const void* bottom = nullptr;
   std::size_t size = 0;
 
+  void begin() const {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(bottom, size);
+#endif
+  }
   void leave([[maybe_unused]] const StackNote& to, [[maybe_unused]] bool for_good) {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, to.bottom, to.size);
@@ -63,6 +70,7 @@ Fiber::Fiber(std::size_t stack_bytes, std::function<void()> body) : state_(std::
   boost::context::stack_context stack = allocator.allocate();
   state.inner_stack.size = stack.size;
   state.inner_stack.bottom = static_cast<char*>(stack.sp) - stack.size;
+  state.inner_stack.begin();
   const boost::context::preallocated place(stack.sp, stack.size, stack);
   state.inside = boost::context::fiber(std::allocator_arg, place, allocator, [&state](boost::context::fiber&& outside) {
     state.inner_stack.arrive(state.outer_stack);
