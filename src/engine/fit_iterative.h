@@ -6,7 +6,8 @@
 
 namespace muster {
 
-// Collective. solver: gd, nesterov or lbfgs. Throws InputError where a class has no row that counts.
+// Collective. solver: hogwild, or one of minimise() (engine/minimise.h). Throws InputError where a class has no row
+// that counts.
 Trained fit_iterative(FitContext& context, SolverChoice solver);
 
 // Says in trained that an unpenalised loss of classes falls for ever along the column.

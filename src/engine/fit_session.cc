@@ -48,13 +48,7 @@ class SessionTrainer {
                                 ? serve(std::move(start), trained)
                                 : gossip(std::move(start), trained);
     v = std::move(session.w);
-    trained.reason = session.reason;
-    trained.detail = std::move(session.detail);
-    trained.rounds = session.rounds;
-    trained.history = std::move(session.history);
-    trained.updates = std::move(session.updates);
-    trained.waited_for_seconds = std::move(session.waited_for_seconds);
-    trained.lost = std::move(session.lost);
+    take_account(session, trained);
     context_.compute_seconds += session.compute_seconds;
     if (session.survivors) {
       context_.survivors = std::move(session.survivors);

@@ -1,5 +1,7 @@
 #include "engine/session_options.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "engine/check_options.h"
 
@@ -15,6 +17,16 @@ SessionOptions session_options(const RunOptions& run, const StopOptions& stop, c
   options.max_seconds = stop.max_seconds;
   options.cancellation = cancellation;
   return options;
+}
+
+void take_account(SessionResult& session, Trained& trained) {
+  trained.reason = session.reason;
+  trained.detail = std::move(session.detail);
+  trained.rounds = session.rounds;
+  trained.history = std::move(session.history);
+  trained.updates = std::move(session.updates);
+  trained.waited_for_seconds = std::move(session.waited_for_seconds);
+  trained.lost = std::move(session.lost);
 }
 
 ServerSolver server_solver(SolverChoice solver) {

@@ -134,13 +134,7 @@ class ObjectiveRun {
   std::vector<double> train_session(SolverChoice solver, Trained& trained) {
     SessionResult session = options_.run.mode == Mode::parameter_server ? serve(solver, trained)  //
                                                                         : gossip(solver, trained);
-    trained.reason = session.reason;
-    trained.detail = std::move(session.detail);
-    trained.rounds = session.rounds;
-    trained.history = std::move(session.history);
-    trained.updates = std::move(session.updates);
-    trained.waited_for_seconds = std::move(session.waited_for_seconds);
-    trained.lost = std::move(session.lost);
+    take_account(session, trained);
     compute_seconds_ += session.compute_seconds;
     survivors_ = std::move(session.survivors);
     return std::move(session.w);
