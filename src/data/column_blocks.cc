@@ -42,6 +42,68 @@ SparseMatrix columns_of(const SparseMatrix& matrix, const AlignedVector<T>& valu
   return kept;
 }
 
+// Whether every value there is stored as float.
+bool all_single(const std::vector<Shard>& parts) {
+  return std::all_of(parts.begin(), parts.end(), [](const Shard& part) {
+    return std::visit(
+        [](const auto& matrix) {
+          const auto* wide = std::get_if<AlignedVector<double>>(&matrix.values);
+          return wide == nullptr || wide->empty();
+        },
+        part.matrix);
+  });
+}
+
+template <class T>
+DenseMatrix dense_together(const std::vector<Shard>& parts, std::size_t cols) {
+  const std::size_t rows = parts[0].rows();
+  AlignedVector<T> together(rows * cols);
+  std::size_t first = 0;
+  for (const Shard& part : parts) {
+    const auto& matrix = std::get<DenseMatrix>(part.matrix);
+    std::visit(
+        [&](const auto& values) {
+          for (std::size_t i = 0; i < rows; ++i)
+            std::transform(values.data() + i * matrix.cols, values.data() + (i + 1) * matrix.cols,
+                           together.data() + i * cols + first, [](auto value) { return static_cast<T>(value); });
+        },
+        matrix.values);
+    first += matrix.cols;
+  }
+  return {rows, cols, std::move(together)};
+}
+
+template <class T>
+SparseMatrix sparse_together(const std::vector<Shard>& parts, std::size_t cols) {
+  const std::size_t rows = parts[0].rows();
+  SparseMatrix together{rows, cols, {}, {}, {}};
+  together.row_begin.assign(rows + 1, 0);
+  for (const Shard& part : parts) {
+    const auto& matrix = std::get<SparseMatrix>(part.matrix);
+    for (std::size_t i = 0; i <= rows; ++i) together.row_begin[i] += matrix.row_begin[i];
+  }
+  AlignedVector<T> all_values(together.row_begin[rows]);
+  together.columns.resize(all_values.size());
+  std::vector<std::uint64_t> next(together.row_begin.begin(), together.row_begin.end() - 1);
+  std::size_t first = 0;
+  for (const Shard& part : parts) {
+    const auto& matrix = std::get<SparseMatrix>(part.matrix);
+    std::visit(
+        [&](const auto& values) {
+          for (std::size_t i = 0; i < rows; ++i) {
+            for (std::uint64_t k = matrix.row_begin[i]; k < matrix.row_begin[i + 1]; ++k, ++next[i]) {
+              together.columns[next[i]] = static_cast<std::uint32_t>(matrix.columns[k] + first);
+              all_values[next[i]] = static_cast<T>(values[k]);
+            }
+          }
+        },
+        matrix.values);
+    first += matrix.cols;
+  }
+  together.values = std::move(all_values);
+  return together;
+}
+
 enum : std::size_t { kSparse, kSingle, kRows, kCols, kEntries, kPowers, kTargets, kWeights, kOffsets, kSizes };
 using Sizes = std::array<std::uint64_t, kSizes>;
 
@@ -140,6 +202,28 @@ Shard columns_between(const Shard& shard, std::size_t begin, std::size_t end) {
   kept.weights = shard.weights;
   kept.offsets = shard.offsets;
   return kept;
+}
+
+Shard columns_together(const std::vector<Shard>& parts, std::size_t with_targets) {
+  Shard whole;
+  std::size_t cols = 0;
+  for (const Shard& part : parts) {
+    MUSTER_CHECK(part.rows() == parts[0].rows() && part.matrix.index() == parts[0].matrix.index(),
+                 "columns of the same rows, stored alike");
+    for (const PowerFeature& power : part.powers)
+      whole.powers.push_back({power.feature + cols, power.base + cols, power.degree});
+    cols += part.cols();
+  }
+  const bool single = all_single(parts);
+  if (std::holds_alternative<SparseMatrix>(parts[0].matrix)) {
+    whole.matrix = single ? sparse_together<float>(parts, cols) : sparse_together<double>(parts, cols);
+  } else {
+    whole.matrix = single ? dense_together<float>(parts, cols) : dense_together<double>(parts, cols);
+  }
+  whole.targets = parts[with_targets].targets;
+  whole.weights = parts[with_targets].weights;
+  whole.offsets = parts[with_targets].offsets;
+  return whole;
 }
 
 Buffer to_bytes(const Shard& shard) {

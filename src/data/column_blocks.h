@@ -17,6 +17,10 @@ std::vector<std::size_t> column_blocks(const Encoding& encoding, std::size_t blo
 // The rows of a shard with columns [begin, end) alone, counted from begin.
 Shard columns_between(const Shard& shard, std::size_t begin, std::size_t end);
 
+// The way back: the columns of shards of the same rows side by side, and what stands beside the rows of `with_targets`,
+// one of them. Others may have their columns alone.
+Shard columns_together(const std::vector<Shard>& parts, std::size_t with_targets);
+
 // Between ranks of one program on machines of one byte order.
 Buffer to_bytes(const Shard& shard);
 Shard shard_from_bytes(const Buffer& bytes);

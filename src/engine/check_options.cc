@@ -68,9 +68,6 @@ void check_mapreduce(const TrainOptions& options) {
           "--compress goes with --mode parameter-server or --mode decentralized");
   require(options.problem.l1 == 0 || run.solver == SolverChoice::nesterov || run.solver == SolverChoice::automatic,
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
-  const bool cut = cuts_columns(run.split);
-  require(!cut || run.solver != SolverChoice::exact,
-          "--solver exact needs pairs of columns, which --split keeps apart: use --solver cg, or --split rows");
   require(run.solver != SolverChoice::cg || options.problem.loss == Loss::squared,
           "--solver cg solves the squared loss only: use --solver newton-cg");
   require(run.reduce != ReducePattern::engine || !run.reproducible,

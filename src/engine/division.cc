@@ -68,27 +68,16 @@ Buffer exchange(Endpoint& endpoint, int to, const Buffer& mine, int from) {
   return theirs;
 }
 
-// From rows by all columns to all rows of the group by own columns.
-Shard exchange_columns(Endpoint& group, Shard rows, const std::vector<std::size_t>& begins) {
+// Sends part(k) to every other rank k, and returns what the others sent, by rank.
+template <class Part>
+std::vector<Buffer> exchange_with_all(Endpoint& group, const Part& part) {
   const int count = group.size(), mine = group.rank();
-  const auto cut = [&](int block) {
-    const auto b = static_cast<std::size_t>(block);
-    return columns_between(rows, begins[b], begins[b + 1]);
-  };
-  std::vector<Buffer> parts(static_cast<std::size_t>(count));
+  std::vector<Buffer> received(static_cast<std::size_t>(count));
   for (int distance = 1; distance < count; ++distance) {
     const int to = (mine + distance) % count, from = (mine + count - distance) % count;
-    parts[static_cast<std::size_t>(from)] = exchange(group, to, to_bytes(cut(to)), from);
+    received[static_cast<std::size_t>(from)] = exchange(group, to, to_bytes(part(static_cast<std::size_t>(to))), from);
   }
-  Shard own = cut(mine);
-  rows = {};
-  Shard whole = without_rows(own);
-  for (int rank = 0; rank < count; ++rank) {
-    Buffer& bytes = parts[static_cast<std::size_t>(rank)];
-    append_rows(whole, rank == mine ? std::move(own) : shard_from_bytes(bytes));
-    bytes = Buffer();
-  }
-  return whole;
+  return received;
 }
 
 }  // namespace
@@ -141,7 +130,32 @@ Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : 
   block_ = static_cast<std::size_t>(column);
   over_columns_ = whole.split(row, column);
   over_rows_ = whole.split(choice.shape.rows + column, row);
-  data.shard = exchange_columns(*over_columns_, std::move(data.shard), begins_);
+  const auto cut = [&](std::size_t block) { return columns_between(data.shard, begins_[block], begins_[block + 1]); };
+  std::vector<Buffer> parts = exchange_with_all(*over_columns_, cut);
+  Shard own = cut(block_);
+  data.shard = without_rows(own);
+  row_begins_.push_back(0);
+  for (std::size_t rank = 0; rank < parts.size(); ++rank) {
+    append_rows(data.shard, rank == block_ ? std::move(own) : shard_from_bytes(parts[rank]));
+    parts[rank] = Buffer();
+    row_begins_.push_back(data.shard.rows());
+  }
+}
+
+Shard Division::rows_with_all_columns(const Shard& block) const {
+  const auto share = [&](std::size_t rank) { return slice_rows(block, row_begins_[rank], row_begins_[rank + 1]); };
+  const auto columns_alone = [&](std::size_t rank) {
+    Shard part = share(rank);
+    part.targets = part.weights = part.offsets = {};
+    return part;
+  };
+  std::vector<Buffer> received = exchange_with_all(*over_columns_, columns_alone);
+  std::vector<Shard> parts;
+  for (std::size_t rank = 0; rank < received.size(); ++rank) {
+    parts.push_back(rank == block_ ? share(rank) : shard_from_bytes(received[rank]));
+    received[rank] = Buffer();
+  }
+  return columns_together(parts, block_);
 }
 
 std::vector<double> Division::gather_columns(std::vector<double> mine, std::size_t per_column) const {

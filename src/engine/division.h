@@ -40,6 +40,10 @@ class Division {
   // its own columns. The columns are exchanged once, in pieces.
   Division(const SplitChoice& choice, Endpoint& whole, Dataset& data);
 
+  // Collective over the ranks with the same rows, where columns are cut: this rank's share of those rows with all
+  // columns, which is what it had before, from everybody's block.
+  Shard rows_with_all_columns(const Shard& block) const;
+
   bool columns_are_cut() const { return over_columns_ != nullptr; }
   Grid grid(Endpoint& whole) const {
     return columns_are_cut() ? Grid(*over_rows_, *over_columns_, whole) : Grid(whole);
@@ -57,7 +61,8 @@ class Division {
 
  private:
   SplitChoice choice_;
-  std::vector<std::size_t> begins_;
+  std::vector<std::size_t> begins_;      // of column blocks
+  std::vector<std::size_t> row_begins_;  // of the shares of the ranks with the same rows, among those
   std::size_t block_ = 0;
   std::unique_ptr<Endpoint> over_rows_, over_columns_;
 };

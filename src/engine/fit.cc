@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "engine/fit_by_rows.h"
 #include "engine/fit_certificate.h"
 #include "engine/fit_choice.h"
 #include "engine/fit_context.h"
@@ -93,10 +94,14 @@ FitResult account_for(FitContext& context, LinearModel model, Trained trained, s
 }
 
 FitResult finish_exact(FitContext& context, std::string reason) {
-  ExactFit exact = fit_exact(context);
-  note_columns(context, exact.trained);
-  Certificate certificate = context.request.options.verify ? certify_from_rows(context, exact.trained, &exact)
-                                                           : certify_from_statistics(context, exact);
+  std::optional<FitByRows> by_rows;
+  if (context.columns_are_cut()) by_rows.emplace(context);
+  FitContext& whole = by_rows ? by_rows->context() : context;
+  ExactFit exact = fit_exact(whole);
+  note_columns(whole, exact.trained);
+  Certificate certificate = context.request.options.verify ? certify_from_rows(whole, exact.trained, &exact)
+                                                           : certify_from_statistics(whole, exact);
+  by_rows.reset();
   if (context.request.on_round) {
     const double allowed = context.request.options.stop.tolerance * certificate.relative_target;
     context.request.on_round(exact.trained.history.back(),

@@ -27,8 +27,6 @@ Choice choose_batch_solver(const FitContext& context) {
   if (context.problem().loss != Loss::squared)
     return {SolverChoice::lbfgs,
             fmt::format("lbfgs, because a {} loss is not solved in one pass", name(context.problem().loss))};
-  if (context.columns_are_cut())
-    return {SolverChoice::cg, "cg, because exact needs pairs of columns, which --split keeps apart"};
   if (columns > kColumnsOfExact)
     return {SolverChoice::cg, fmt::format("cg, because the dense solve of exact is too large for {} columns", columns)};
   const double row_entries = context.agreed.entries / std::max(1.0, rows);
@@ -50,10 +48,10 @@ void check_exact(const FitContext& context) {
   if (context.problem().loss != Loss::squared)
     throw InputError(fmt::format("--solver exact solves the squared loss only: for --loss {} use --solver lbfgs",
                                  name(context.problem().loss)));
-  if (context.columns() > kMostColumnsOfExact)
+  if (context.all_columns() > kMostColumnsOfExact)
     throw InputError(
         fmt::format("--solver exact needs a dense matrix of {0} x {0} numbers for {0} columns: use --solver cg",
-                    context.columns()));
+                    context.all_columns()));
 }
 
 Choice choose_network_solver(const Topology& topology, const RunOptions& run) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/fit_by_rows.h"
+
 namespace muster {
 namespace {
 
@@ -33,7 +35,7 @@ std::vector<double> flatten(const ExactSolution& s) {
 }
 
 bool cheap_in_double_double(const FitContext& context) {
-  const double p = static_cast<double>(context.columns()) + 2;
+  const double p = static_cast<double>(context.all_columns()) + 2;
   return static_cast<double>(context.agreed.rows) * p * p + 4 * p * p * p <= kCheap;
 }
 
@@ -155,9 +157,10 @@ ExactFit fit_exact(FitContext& context) {
 }
 
 std::vector<std::string> find_dependent_columns(FitContext& context) {
-  if (context.columns_are_cut()) return {};  // it takes pairs of columns
   if (context.problem().l2 > 0 || !cheap_in_double_double(context)) return {};
-  return ExactTrainer(context).dependent_columns();
+  if (!context.columns_are_cut()) return ExactTrainer(context).dependent_columns();
+  FitByRows by_rows(context);
+  return ExactTrainer(by_rows.context()).dependent_columns();
 }
 
 }  // namespace muster

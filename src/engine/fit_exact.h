@@ -18,7 +18,8 @@ struct ExactFit {
 
 // Collective. Statistics in double first; again in double-double when the estimated digits are below 13 and that pass
 // is cheap, or below 8, or when double can not tell dependent columns, whatever it costs. The decision depends on
-// global numbers only, never on how many workers there are.
+// global numbers only, never on how many workers there are. Columns are whole (engine/fit_by_rows.h where they are
+// cut).
 ExactFit fit_exact(FitContext& context);
 
 // Collective. Names of the columns that are combinations of others, for a solver that does not find out by

@@ -42,6 +42,12 @@ def test_thirteen_digits(tmp_path, name, workers):
     assert model.text["certificate"]["rows_read"] == CERTIFIED[name]["n"]
 
 
+@pytest.mark.parametrize("split, workers", [("features", 3), ("2x2", 4)])
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_thirteen_digits_where_columns_are_cut(tmp_path, name, split, workers):
+    fit(tmp_path, name, "-n", workers, "--split", split)
+
+
 @needs_mpi
 @pytest.mark.parametrize("name", ["Filip", "Longley", "Wampler5"])
 def test_thirteen_digits_under_mpi(tmp_path, name):

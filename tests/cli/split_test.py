@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from command import ROOT, needs_mpi, read_model, run, train
+from command import ROOT, needs_mpi, run, train, write_csv
 from real_sets import ARGUMENTS, PENALTY, needs_real_sets, unpack
 
 DIAMONDS = [ROOT / "examples/diamonds/train.csv", "--target", "price"]
@@ -104,7 +104,6 @@ def test_a_grid_checkpoints_whole_models_and_any_grid_resumes(tmp_path):
     (["--split", "2x3", "-n", "4"], "--split 2x3 is a grid of 6 workers, and there are 4: change --split or the number of workers"),
     (["--split", "2by3"], "--split is one of auto, rows, features, or ROWSxCOLUMNS as in 2x3, not '2by3'"),
     (["--split", "0x4"], "--split is one of auto, rows, features, or ROWSxCOLUMNS as in 2x3, not '0x4'"),
-    (["--split", "features", "--solver", "exact"], "--solver exact needs pairs of columns, which --split keeps apart: use --solver cg, or --split rows"),
     (["--split", "features", "--mode", "decentralized"], "--split goes with --mode mapreduce"),
     (["--split", "rows", "--mode", "parameter-server"], "--split goes with --mode mapreduce"),
 ])
@@ -114,8 +113,23 @@ def test_what_makes_no_sense_is_refused(tmp_path, options, sentence):
     assert not (tmp_path / "model.json").exists()
 
 
-def test_auto_solver_under_a_split_is_one_that_can(tmp_path):
-    _, report = trained(tmp_path, *DIAMONDS, "-n", 2, "--split", "features", "--l2", "0.1")
-    assert report["solver"] == "cg"
-    assert report["solver_reason"] == "cg, because exact needs pairs of columns, which --split keeps apart"
-    assert read_model(tmp_path / "model.json").text["certificate"]["suboptimality_bound"] >= 0
+@needs_mpi
+def test_exact_is_chosen_under_a_split_as_by_rows_with_the_same_bits(tmp_path):
+    by_rows, report = trained(tmp_path, *DIAMONDS, "-n", 4, "--split", "rows", "--reproducible")
+    reason = report["solver_reason"]
+    for split, where in [("features", {}), ("2x2", {}), ("2x2", {"ranks": 4})]:
+        model, report = trained(tmp_path, *DIAMONDS, "-n", 4, "--split", split, "--reproducible", **where)
+        assert (report["solver"], report["solver_reason"], report["split"]) == ("exact", reason, split)
+        assert model.bits == by_rows.bits
+        assert sum(w["rows"] * w["columns"] for w in report["workers"]) == 23 * model.text["certificate"]["rows_read"]
+
+
+def test_dependent_columns_are_named_under_a_split_as_by_rows(tmp_path):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(300, 5))
+    table = {f"x{j}": x[:, j] for j in range(5)} | {"copy": x[:, 0] - x[:, 3], "y": x @ [1, 2, 3, 4, 5]}
+    path = write_csv(tmp_path / "table.csv", table)
+    for solver in ["exact", "cg", "lbfgs"]:
+        found = [trained(tmp_path, path, "--target", "y", "-n", 3, "--split", split, "--solver", solver)[1]
+                 for split in ["rows", "features"]]
+        assert found[0]["dependent_columns"] and found[0]["dependent_columns"] == found[1]["dependent_columns"]

@@ -60,6 +60,40 @@ TEST(ColumnBlocks, OfAShardHaveItsRowsAndWhatStandsBesideThem) {
   EXPECT_EQ(columns_between(small(true), 4, 4).cols(), 0U);
 }
 
+TEST(ColumnBlocks, TogetherAreTheShardTheyWereCutFrom) {
+  for (const bool sparse : {false, true}) {
+    const Shard shard = small(sparse);
+    std::vector<Shard> parts;
+    const std::size_t begins[] = {0, 1, 1, 3, 4};
+    for (std::size_t k = 0; k < 4; ++k) parts.push_back(columns_between(shard, begins[k], begins[k + 1]));
+    parts[0].targets = parts[0].offsets = {};
+    const Shard whole = columns_together(parts, 2);
+    EXPECT_EQ(to_bytes(whole).size(), to_bytes(shard).size());
+    EXPECT_EQ(whole.targets, shard.targets);
+    EXPECT_EQ(whole.offsets, shard.offsets);
+    ASSERT_EQ(whole.powers.size(), shard.powers.size());
+    if (!sparse) {
+      EXPECT_EQ(whole.powers[0].feature, 2U);
+      EXPECT_EQ(whole.powers[0].base, 1U);
+      EXPECT_EQ(std::get<DenseMatrix>(whole.matrix).values, std::get<DenseMatrix>(shard.matrix).values);
+      continue;
+    }
+    const auto &got = std::get<SparseMatrix>(whole.matrix), &wanted = std::get<SparseMatrix>(shard.matrix);
+    EXPECT_EQ(got.row_begin, wanted.row_begin);
+    EXPECT_EQ(got.columns, wanted.columns);
+    EXPECT_EQ(got.values, wanted.values);
+  }
+}
+
+TEST(ColumnBlocks, TogetherAreDoublesWhereAnyIs) {
+  const Shard shard = small(true);
+  std::vector<Shard> parts{columns_between(shard, 0, 2), columns_between(shard, 2, 4)};
+  auto& matrix = std::get<SparseMatrix>(parts[1].matrix);
+  matrix.values = AlignedVector<double>{3, 4, 0.1};
+  const Shard whole = columns_together(parts, 0);
+  EXPECT_EQ(std::get<0>(std::get<SparseMatrix>(whole.matrix).values), (AlignedVector<double>{1, 2, 3, 4, 5, 0.1}));
+}
+
 TEST(ColumnBlocks, BytesGiveTheShardBack) {
   for (const bool sparse : {false, true}) {
     for (const std::size_t end : {0, 3, 4}) {

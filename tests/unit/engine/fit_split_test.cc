@@ -146,6 +146,59 @@ INSTANTIATE_TEST_SUITE_P(
         SplitCase{"LogisticLasso", Loss::logistic, SolverChoice::nesterov, false, true, true, false, 0, 0.02, true}),
     [](const auto& instance) { return instance.param.name; });
 
+// Each rank gets its rows back, so that exact under a split is exact by rows, to the last bit.
+struct ExactSplit {
+  bool weights = false, offsets = false, sparse = false, verify = false;
+  double l2 = 0;
+};
+
+TEST(SplitExact, EveryGridHasTheBitsOfTheRowSplit) {
+  for (const ExactSplit& c : {ExactSplit{}, {true, true, false, true, 0.1}, {true, false, true, true, 0}}) {
+    const Table table = split_table(Loss::squared, c.weights, c.offsets);
+    TrainOptions options = with(Loss::squared, SolverChoice::exact, c.l2);
+    options.verify = c.verify;
+    for (const GridShape shape : kGrids) {
+      SCOPED_TRACE(name(shape));
+      const FitResult rows = fit_on(table, options, {.ranks = shape.rows * shape.columns, .sparse = c.sparse});
+      const FitResult got = fit_on_grid(table, options, {shape, c.sparse});
+      EXPECT_EQ(got.model.w, rows.model.w);
+      EXPECT_EQ(got.model.intercepts, rows.model.intercepts);
+      const Certificate &mine = got.report.certificate, &theirs = rows.report.certificate;
+      EXPECT_EQ(mine.objective, theirs.objective);
+      EXPECT_EQ(mine.gradient_norm, theirs.gradient_norm);
+      EXPECT_EQ(mine.suboptimality_bound, theirs.suboptimality_bound);
+      EXPECT_EQ(mine.digits, theirs.digits);
+      EXPECT_EQ(mine.training_r2, theirs.training_r2);
+      EXPECT_EQ(got.report.notes, rows.report.notes);
+      EXPECT_EQ(got.report.split, name(shape));
+    }
+  }
+}
+
+TEST(SplitExact, FewerRowsThanRanksAndChosenByItself) {
+  Table table{{{1, 2, 0.5}, {2, 1, 0.25}}, {1, 3}, {}, {}, {}};
+  const TrainOptions options = with(Loss::squared, SolverChoice::automatic);
+  const FitResult rows = fit_on(table, options, {.ranks = 6});
+  for (const GridShape shape : {GridShape{2, 3}, {1, 6}}) {
+    const FitResult got = fit_on_grid(table, options, {shape});
+    EXPECT_EQ(got.report.solver, "exact");
+    EXPECT_EQ(got.model.w, rows.model.w);
+    EXPECT_EQ(got.report.dependent_columns, rows.report.dependent_columns);
+  }
+}
+
+TEST(SplitDependence, ColumnsThatFollowFromOthersAreNamedWhoeverHoldsThem) {
+  Table table = split_table(Loss::squared, false, false, 60);
+  for (std::vector<double>& x : table.x) x[5] = 3 * x[0] - 0.5 * x[6] + 1;
+  for (const SolverChoice solver : {SolverChoice::exact, SolverChoice::cg, SolverChoice::lbfgs}) {
+    const TrainOptions options = with(Loss::squared, solver);
+    const FitResult rows = fit_on(table, options, {.ranks = 4});
+    ASSERT_EQ(rows.report.dependent_columns.size(), 1U);
+    for (const GridShape shape : {GridShape{1, 4}, {2, 2}})
+      EXPECT_EQ(fit_on_grid(table, options, {shape}).report.dependent_columns, rows.report.dependent_columns);
+  }
+}
+
 TEST(SplitBits, AGridHasTheSameBitsOnThreadsAndSimulated) {
   const Table table = split_table(Loss::logistic, true, true);
   const TrainOptions options = with(Loss::logistic, SolverChoice::lbfgs, 0.01);
@@ -180,6 +233,8 @@ TEST(SplitPowers, PowersStayBesideTheirBaseAndAreRecomputedForTheCertificate) {
   const TrainOptions options = with(Loss::squared, SolverChoice::gd, 0.01);
   const FitResult rows = fit_on(table, options);
   for (const int columns : {2, 3}) expect_same_fit(fit_on_grid(table, options, {{1, columns}}), rows, 7);
+  const TrainOptions exact = with(Loss::squared, SolverChoice::exact);
+  EXPECT_EQ(fit_on_grid(table, exact, {{1, 3}}).model.w, fit_on(table, exact, {.ranks = 3}).model.w);
 }
 
 TEST(SplitErrors, TheSameSentenceOnEveryRank) {
