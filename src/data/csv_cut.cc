@@ -30,22 +30,22 @@ constexpr CutState kNext[kCutStates][4] = {
 // Text without quotes, from outside quotes: only line breaks matter.
 CutRun cut_unquoted(std::string_view text, std::uint64_t offset, Dialect dialect, CutState start) {
   CutRun run;
-  const char* p = text.data();
-  const std::size_t size = text.size();
-  const auto begins = [&](std::size_t i) {
-    return !breaks_line(p[i]) && (i == 0 ? start == CutState::row_start : breaks_line(p[i - 1]));
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto note_row = [&](const char* row) {
+    run.last_row = offset + static_cast<std::uint64_t>(row - begin);
+    if (run.rows++ == 0) run.first_row = run.last_row;
   };
-  run.rows = begins(0);
-  for (std::size_t i = 1; i < size; ++i) run.rows += breaks_line(p[i - 1]) && !breaks_line(p[i]);
-  if (run.rows > 0) {
-    std::size_t first = 0, last = size - 1;
-    while (!begins(first)) ++first;
-    while (!begins(last)) --last;
-    run.first_row = offset + first;
-    run.last_row = offset + last;
+  if (start == CutState::row_start && !breaks_line(*begin)) note_row(begin);
+  const bool returns = std::memchr(begin, '\r', text.size()) != nullptr;
+  for (const char* at = begin;;) {
+    at = returns ? std::find_if(at, end, breaks_line)
+                 : static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
+    if (at == nullptr || end - at <= 1) break;
+    if (!breaks_line(*++at)) note_row(at);
   }
-  const Class end = class_of(text.back(), dialect);
-  run.end = end == line_break ? CutState::row_start : end == delimiter ? CutState::cell_start : CutState::in_cell;
+  const Class last = class_of(text.back(), dialect);
+  run.end = last == line_break ? CutState::row_start : last == delimiter ? CutState::cell_start : CutState::in_cell;
   return run;
 }
 

@@ -6,15 +6,16 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "base/aligned.h"
 
 namespace muster {
 
 struct LibsvmRows {
-  std::vector<double> labels;
-  std::vector<std::uint64_t> row_begin;  // rows + 1
-  std::vector<std::uint32_t> indices;    // as written, strictly ascending in a row
-  std::vector<double> values;
+  AlignedVector<double> labels;
+  AlignedVector<std::uint64_t> row_begin;  // rows + 1
+  AlignedVector<std::uint32_t> indices;    // as written, strictly ascending in a row
+  AlignedVector<double> values;
 
   std::size_t rows() const { return labels.size(); }
 };

@@ -37,6 +37,17 @@ struct Tally {
   std::set<double> labels;  // at most enough_levels() of each worker
 };
 
+// They ascend in a row.
+void note_indices(const LibsvmRows& rows, Tally& tally) {
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const std::size_t begin = rows.row_begin[i], end = rows.row_begin[i + 1];
+    if (begin == end) continue;
+    tally.lowest = std::min<std::uint64_t>(tally.lowest, rows.indices[begin]);
+    tally.highest = std::max<std::uint64_t>(tally.highest, rows.indices[end - 1]);
+    tally.any_index = true;
+  }
+}
+
 void note_labels(const LibsvmRows& rows, std::size_t enough, std::set<double>& labels) {
   for (std::size_t i = 0; i < rows.rows() && labels.size() < enough; ++i) labels.insert(rows.labels[i]);
 }
@@ -99,11 +110,7 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
     while (reader.next(rows)) {
       blocks.add(stage_libsvm(rows, request.options.storage));
       tally.rows_read += rows.rows();
-      for (const std::uint32_t index : rows.indices) {
-        tally.lowest = std::min<std::uint64_t>(tally.lowest, index);
-        tally.highest = std::max<std::uint64_t>(tally.highest, index);
-      }
-      tally.any_index |= !rows.indices.empty();
+      note_indices(rows, tally);
       note_labels(rows, enough_levels(request.target), tally.labels);
       meter.at(reader.bytes_read(), static_cast<std::int64_t>(tally.rows_read));
       peers.progress();
