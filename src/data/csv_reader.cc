@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "data/arrow_columns.h"
+#include "data/csv_plain.h"
 #include "data/csv_text.h"
 #include "muster/error.h"
 
@@ -69,9 +70,11 @@ class CsvTableReader final : public TableReader {
       if (slice_ == slices_.size()) return false;
       const CsvSlice& slice = slices_[slice_];
       blocks_.emplace(slice.file, slice.header.dialect, slice.begin, slice.end, block_bytes_);
+      plain_.emplace(slice.header.dialect.delimiter, slice.header.names, wanted_);
     }
     if (!slices_[slice_].counted) rows_counted_ += static_cast<std::int64_t>(blocks_->rows());
     bytes_read_ += static_cast<std::int64_t>(blocks_->text().size());
+    if (plain_->read(blocks_->text(), blocks_->rows(), batch)) return true;
     auto table = parse(blocks_->text(), header(), names_, types_);
     if (!table.ok()) {
       // The rows above the one that is refused come first: they may hold an earlier fault that only the caller sees.
@@ -141,6 +144,7 @@ class CsvTableReader final : public TableReader {
   std::vector<std::shared_ptr<arrow::DataType>> types_;
   std::size_t slice_ = 0;
   std::optional<TextBlocks> blocks_;
+  std::optional<PlainCsv> plain_;       // for blocks of the slice
   std::optional<std::string> refused_;  // the sentence about the row below the last batch
   std::int64_t rows_counted_ = 0, bytes_read_ = 0;
 };

@@ -1,4 +1,4 @@
-// CSV through Arrow's parser, a block of whole rows at a time.
+// CSV, a block of whole rows at a time: plain numbers by our own parser (data/csv_plain.h), all else by Arrow's.
 #pragma once
 
 #include <functional>
