@@ -37,8 +37,8 @@ std::string measure(double value) {
 std::string coefficients_by_class(const Model& model) {
   const std::size_t classes = std::min(model.classes.size(), kMostClassesShown), count = model.coefficients.size();
   Table table;
-  const auto add = [&](std::string name, const std::vector<double>& values) {
-    std::vector<std::string>& line = table.emplace_back(1, std::move(name));
+  const auto add = [&](const std::string& name, const std::vector<double>& values) {
+    std::vector<std::string>& line = table.emplace_back(1, name);
     for (std::size_t k = 0; k < classes; ++k) line.push_back(fmt::format("{:.6g}", values[k]));
   };
   table.push_back({"feature"});

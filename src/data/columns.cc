@@ -127,7 +127,8 @@ std::vector<ColumnPlan> plan_columns(const std::vector<std::string>& table, cons
   for (const auto& [name, degree] : options.polynomials) {
     require_column(table, file, "--poly", name);
     if (degree < 2) throw InputError(fmt::format("--poly {}:{}: the degree must be at least 2", shown(name), degree));
-    const auto column = std::find_if(plan.begin(), plan.end(), [&](const ColumnPlan& c) { return c.name == name; });
+    const auto column =
+        std::find_if(plan.begin(), plan.end(), [&name = name](const ColumnPlan& c) { return c.name == name; });
     if (column == plan.end())
       throw InputError(fmt::format("--poly {}:{}: the column is not among the features", shown(name), degree));
     column->degree = degree;

@@ -182,8 +182,8 @@ LoadSummary stream(const StreamRequest& request, const Encoding& encoding,
     throw InputError(fmt::format("{}: the model was trained on {}, and this is {}", catalog.files[0].path,
                                  libsvm ? "named columns" : "a LIBSVM file", libsvm ? "a LIBSVM file" : "a table"));
   }
-  const LoadSummary summary = libsvm ? stream_libsvm(catalog, encoding, request.want_target, block)
-                                     : stream_table(catalog, encoding, request.want_target, block);
+  LoadSummary summary = libsvm ? stream_libsvm(catalog, encoding, request.want_target, block)
+                               : stream_table(catalog, encoding, request.want_target, block);
   check_row_count(summary.rows_in_files, summary.rows_read);
   if (summary.rows_read == 0) throw InputError(fmt::format("{}: there are no rows", catalog.files[0].path));
   return summary;

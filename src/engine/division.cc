@@ -136,7 +136,7 @@ Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : 
   data.shard = without_rows(own);
   row_begins_.push_back(0);
   for (std::size_t rank = 0; rank < parts.size(); ++rank) {
-    append_rows(data.shard, rank == block_ ? std::move(own) : shard_from_bytes(parts[rank]));
+    append_rows(data.shard, rank == block_ ? std::exchange(own, {}) : shard_from_bytes(parts[rank]));
     parts[rank] = Buffer();
     row_begins_.push_back(data.shard.rows());
   }

@@ -162,7 +162,7 @@ std::int64_t predict(const Model& model, const PredictOptions& options, std::ost
 Metrics evaluate(const Model& model, const PredictOptions& options) {
   MUSTER_CHECK(model.encoding != nullptr, "a model without an encoding can not predict");
   const StreamRequest request{options.paths, options.format, true};
-  const Metrics metrics = measure(model, request);
+  Metrics metrics = measure(model, request);
   if (metrics.rows == 0) throw InputError(fmt::format("{}: no rows to evaluate", fmt::join(options.paths, " ")));
   return metrics;
 }

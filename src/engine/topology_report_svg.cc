@@ -48,7 +48,10 @@ std::vector<Place> as_grid(const std::string& name, int nodes) {
   std::from_chars(name.data() + shape, name.data() + name.size(), rows);
   const int columns = nodes / rows;
   std::vector<Place> places;
-  for (int k = 0; k < nodes; ++k) places.push_back({1.0 * (k % columns), 1.0 * (k / columns)});
+  for (int k = 0; k < nodes; ++k) {
+    const int row = k / columns, column = k % columns;
+    places.push_back({1.0 * column, 1.0 * row});
+  }
   return places;
 }
 

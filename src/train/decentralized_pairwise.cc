@@ -196,7 +196,7 @@ bool PairwiseStage::ask(int neighbour) {
     asked_ = -1;
     done = message.kind == Kind::answer;
     if (!done) break;
-    link.own = std::move(told);
+    std::swap(link.own, told);
     link.theirs.follow(theirs, codec_);
     average(link, message, PairwiseRule::Role::asks);
   }

@@ -30,7 +30,7 @@ std::unique_ptr<ServerRule> make_server_rule(const ParameterServerOptions& optio
                        .decay = options.server.decay,
                        .staleness_damping = options.server.staleness_damping,
                        .radius = options.radius};
-  return std::make_unique<SgdServer>(facts, facts.rows, range, std::move(columns), sgd);
+  return std::make_unique<SgdServer>(facts, *facts.rows, range, std::move(columns), sgd);
 }
 
 std::unique_ptr<WorkerRule> make_worker_rule(const ParameterServerOptions& options, Objective& objective,

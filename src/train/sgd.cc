@@ -30,21 +30,21 @@ std::int64_t RecentStaleness::see(std::int64_t staleness) {
   return largest_;
 }
 
-SgdServer::SgdServer(const RunFacts& facts, std::shared_ptr<const RowFacts> rows, KeyRange range,
+SgdServer::SgdServer(const RunFacts& facts, const RowFacts& rows, KeyRange range,
                      std::vector<std::vector<double>> columns, const SgdOptions& options)
     : options_(options),
       weight_(facts.weight),
       lipschitz_(facts.lipschitz),
-      smoothness_(std::max(rows->smoothness, facts.lipschitz)),
-      epoch_pushes_(rows->epoch_pushes),
+      smoothness_(std::max(rows.smoothness, facts.lipschitz)),
+      epoch_pushes_(rows.epoch_pushes),
       expected_staleness_(static_cast<double>(facts.workers()) - 1),
-      recent_(static_cast<std::int64_t>(facts.workers()) - 1, rows->epoch_pushes) {
+      recent_(static_cast<std::int64_t>(facts.workers()) - 1, rows.epoch_pushes) {
   if (!(smoothness_ > 0)) smoothness_ = 1;
   const bool restored = columns.size() > 1;
   for (std::size_t i = 0; i < range.size(); ++i) {
     const std::size_t j = range.begin + i;
-    Key key{.q = columns[0][i], .centre = rows->centre[j], .penalty = facts.penalty[j], .l1 = facts.l1[j], .rarity = 0};
-    if (rows->touched[j] > 0) key.rarity = 1 / rows->touched[j];
+    Key key{.q = columns[0][i], .centre = rows.centre[j], .penalty = facts.penalty[j], .l1 = facts.l1[j], .rarity = 0};
+    if (rows.touched[j] > 0) key.rarity = 1 / rows.touched[j];
     if (restored) {
       key.squares = columns[1][i];
       epochs_ = columns[2][i];

@@ -57,8 +57,8 @@ class RecentStaleness {
 class SgdServer final : public ServerRule {
  public:
   // columns: the model of the range, or what columns() gave.
-  SgdServer(const RunFacts& facts, std::shared_ptr<const RowFacts> rows, KeyRange range,
-            std::vector<std::vector<double>> columns, const SgdOptions& options);
+  SgdServer(const RunFacts& facts, const RowFacts& rows, KeyRange range, std::vector<std::vector<double>> columns,
+            const SgdOptions& options);
 
   Work apply(const Push& push) override;
   void read(std::span<double> values) const override;

@@ -75,7 +75,7 @@ Verdict agree_to_end(Station& station, const Outcome& own) {
   Time lone_since = -1;
   while (true) {
     const bool all_done = station.all_done(station.now() + 0.05);
-    const Verdict verdict = judge(station.outcomes(), [&](int r) { return station.wire().host(r); });
+    Verdict verdict = judge(station.outcomes(), [&](int r) { return station.wire().host(r); });
     if (is_lone(verdict.ending)) {
       if (lone_since < 0) lone_since = station.now();
       const double waited = station.now() - lone_since;

@@ -41,7 +41,7 @@ TEST(Sgd, TwoPushesByHand) {
   rows.keyed = true;
   rows.epoch_pushes = 2;
   rows.smoothness = 1;
-  SgdServer server(facts, std::make_shared<const RowFacts>(rows), {0, 3}, {{1, 2, 3}}, {.step = 0.1});
+  SgdServer server(facts, rows, {0, 3}, {{1, 2, 3}}, {.step = 0.1});
   EXPECT_DOUBLE_EQ(server.extra(), 0.5);
   const auto push = [&](std::vector<std::uint32_t> keys, std::vector<double> values, double residual) {
     Push message;
@@ -73,7 +73,7 @@ TEST(Sgd, TwoPushesByHand) {
   const double g0 = 1.25 + v[0];
   EXPECT_NEAR(estimate.square, g0 * g0 + 0.25 + 2.25, 1e-12);
   // A server made of another's columns goes on where that was.
-  SgdServer again(facts, std::make_shared<const RowFacts>(rows), {0, 3}, server.columns(), {.step = 0.1});
+  SgdServer again(facts, rows, {0, 3}, server.columns(), {.step = 0.1});
   std::vector<double> same(3);
   again.read(same);
   EXPECT_EQ(same, v);
