@@ -50,7 +50,9 @@ std::string remarks(const Report& report) {
   std::string text;
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   if (!report.dependent_columns.empty()) {
-    text += fmt::format("note: these columns depend on others, so the minimum-norm solution was taken: {}\n",
+    const std::string taken =
+        report.warm_start.empty() ? "minimum-norm solution" : "solution nearest to " + report.warm_start;
+    text += fmt::format("note: these columns depend on others, so the {} was taken: {}\n", taken,
                         fmt::join(report.dependent_columns, ", "));
   }
   if (!report.solver_reason.empty()) text += fmt::format("solver: {}\n", report.solver_reason);

@@ -305,6 +305,16 @@ void add_network_options(OptionSet& set, NetworkOptions& network) {
            "where losses cut the network into parts, let the largest go on [the run ends, naming the parts]");
 }
 
+void add_start_option(OptionSet& set, std::string& warm_start) {
+  set.value("--warm-start", "MODEL",
+            "start from the coefficients of this model, by name of feature and class; what it does not have begins at "
+            "0; the optimum stays the same, and from nearby is reached sooner [the best constant model]",
+            [&warm_start](const std::string& given) {
+              if (given.empty()) throw InputError("--warm-start is empty");
+              warm_start = given;
+            });
+}
+
 void add_stop_options(OptionSet& set, StopOptions& stop) {
   set.group("stop");
   set.number("--tolerance", "EPSILON", stop.tolerance,
@@ -355,6 +365,7 @@ std::function<void()> add_options(OptionSet& set, TrainCommand& command, bool tu
   add_problem_options(set, options.problem, !tunes);
   if (tunes) add_tuning_options(set, options.tuning);
   add_run_options(set, options.run);
+  add_start_option(set, options.warm_start);
   add_server_options(set, options.run.server);
   add_network_options(set, options.run.network);
   add_stop_options(set, options.stop);

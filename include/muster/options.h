@@ -166,9 +166,10 @@ struct TrainOptions {
   StopOptions stop;
   CheckpointOptions checkpoint;
   TuningOptions tuning;
-  bool trace = false;    // TrainResult::trace: what each rank did when
-  bool summary = false;  // Report::summary: standard errors and what goes with them; of a fit without a penalty
-  bool verify = false;   // certificate of a one-pass solver from a second pass over the rows
+  std::string warm_start;  // a model file whose coefficients a fit starts from, by name; empty: none
+  bool trace = false;      // TrainResult::trace: what each rank did when
+  bool summary = false;    // Report::summary: standard errors and what goes with them; of a fit without a penalty
+  bool verify = false;     // certificate of a one-pass solver from a second pass over the rows
 };
 
 }  // namespace muster

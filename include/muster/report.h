@@ -133,6 +133,7 @@ struct Report {
   std::string transport;
   std::string solver;
   std::string solver_reason;  // why automatic chose it; empty when asked for
+  std::string warm_start;     // the model file that training started from; empty: none
   std::string instruction_set;
   bool reproducible = false;
   std::int64_t rounds_done = 0;

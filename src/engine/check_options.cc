@@ -255,6 +255,10 @@ void check_options(const TrainOptions& options) {
   require(options.checkpoint.every_seconds >= 0, "--checkpoint-every must be 0 (every round) or greater");
   require(!options.checkpoint.resume || !options.checkpoint.directory.empty(),
           "--resume needs --checkpoint DIR to resume from");
+  require(options.warm_start.empty() || !options.checkpoint.resume,
+          "--resume goes on from the checkpoint, which is where --warm-start has led to: drop --warm-start");
+  require(options.warm_start.empty() || options.run.solver != SolverChoice::exact,
+          "--solver exact solves in one pass wherever it starts: drop --warm-start, or use --solver cg");
   require(options.problem.positive.empty() || options.problem.loss == Loss::logistic,
           "--positive goes with --loss logistic");
   if (options.problem.loss == Loss::softmax) check_softmax(options);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "engine/check_options.h"
 #include "engine/fit_by_rows.h"
 #include "engine/fit_certificate.h"
 #include "engine/fit_choice.h"
@@ -56,6 +57,16 @@ void note_constant_columns(FitContext& context, Trained& trained) {
   }
 }
 
+// Which model it is where many fit equally well: rules step within the span of the rows.
+std::string_view which_of_many(const FitContext& context, const Trained& trained) {
+  const TrainOptions& options = context.request.options;
+  const bool steps = trained.solver != name(SolverChoice::exact);
+  // Of hogwild on sparse rows they leave it.
+  if (options.run.solver == SolverChoice::hogwild && context.agreed.sparse) return "one of them; --l2 makes the choice";
+  return steps && !options.warm_start.empty() ? "the one nearest to the start in scaled columns"
+                                              : "the one of least norm in scaled columns";
+}
+
 void note_columns(FitContext& context, Trained& trained) {
   if (context.problem().l1 > 0) {
     const auto zeros = std::count(trained.model.w.begin(), trained.model.w.end(), 0.0);
@@ -66,13 +77,10 @@ void note_columns(FitContext& context, Trained& trained) {
   }
   note_constant_columns(context, trained);
   const auto rows = static_cast<std::size_t>(context.agreed.rows);
-  // Steps of hogwild on sparse rows leave the span of the rows.
-  const bool least_norm = context.request.options.run.solver != SolverChoice::hogwild || !context.agreed.sparse;
   if (context.problem().l2 == 0 && context.all_columns() + (context.problem().intercept ? 1 : 0) > rows)
-    trained.notes.push_back(
-        fmt::format("{} columns and {} row{}: many models fit equally well, and this is {}", context.all_columns(),
-                    rows, rows == 1 ? "" : "s",
-                    least_norm ? "the one of least norm in scaled columns" : "one of them; --l2 makes the choice"));
+    trained.notes.push_back(fmt::format("{} columns and {} row{}: many models fit equally well, and this is {}",
+                                        context.all_columns(), rows, rows == 1 ? "" : "s",
+                                        which_of_many(context, trained)));
 }
 
 // model: whole.

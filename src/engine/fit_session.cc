@@ -26,7 +26,8 @@ class SessionTrainer {
     if (column) {
       mark_separated(context_, *column, trained);
     } else {
-      train(context_.request.start ? problem_.from_user(*context_.request.start) : v, trained, v);
+      if (context_.request.start) v = problem_.from_user(*context_.request.start);
+      if (!context_.request.start || !stops_at(v, trained)) v = train(std::move(v), trained);
     }
     trained.model = problem_.to_user(v);
     trained.baseline = problem_.baseline();
@@ -43,17 +44,38 @@ class SessionTrainer {
     return v;
   }
 
-  void train(std::vector<double> start, Trained& trained, std::vector<double>& v) {
+  // Whether a start that was given meets the tolerance. Workers that see their own rows' gradients alone, none of which
+  // is 0 at the optimum, would take many rounds to find that out.
+  bool stops_at(const std::vector<double>& start, Trained& trained) {
+    MapReduceOptions options = problem_.options();
+    options.judge = [this](const RoundState& state) { return judge(state); };
+    MapReduce map_reduce(problem_.objective(), context_.endpoint(), std::move(options));
+    std::vector<double> gradient(start.size());
+    const double value = map_reduce.value_and_gradient(start, gradient);
+    Problem::Verdict verdict = map_reduce.after_round(1, start, value, gradient);
+    context_.compute_seconds += map_reduce.compute_seconds();
+    if (!verdict.stop) return false;
+    trained.reason = verdict.reason;
+    trained.detail = std::move(verdict.detail);
+    trained.rounds = 1;
+    trained.history = map_reduce.rounds();
+    if (context_.topology != nullptr)
+      trained.network =
+          describe_network(std::vector<double>(static_cast<std::size_t>(context_.endpoint().size()), 0.0));
+    return true;
+  }
+
+  std::vector<double> train(std::vector<double> start, Trained& trained) {
     SessionResult session = context_.request.options.run.mode == Mode::parameter_server
                                 ? serve(std::move(start), trained)
                                 : gossip(std::move(start), trained);
-    v = std::move(session.w);
     take_account(session, trained);
     context_.compute_seconds += session.compute_seconds;
     if (session.survivors) {
       context_.survivors = std::move(session.survivors);
       count_rows_left(trained);
     }
+    return std::move(session.w);
   }
 
   SessionResult serve(std::vector<double> start, Trained& trained) {
@@ -84,9 +106,14 @@ class SessionTrainer {
     if (!topology.note().empty()) trained.notes.push_back("the topology: " + topology.note());
     DecentralizedResult result =
         train_decentralized(problem_.objective(), context_.endpoint(), topology, std::move(start), options);
-    trained.network =
-        NetworkReport{topology.name(), topology.weights_name(), 0, 0, std::move(result.consensus_distance)};
+    trained.network = describe_network(std::move(result.consensus_distance));
     return std::move(result.session);
+  }
+
+  // Its spectrum is added later.
+  NetworkReport describe_network(std::vector<double> consensus_distance) const {
+    const Topology& topology = *context_.topology;
+    return {topology.name(), topology.weights_name(), 0, 0, std::move(consensus_distance)};
   }
 
   SessionOptions session_options() {

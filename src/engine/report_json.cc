@@ -138,6 +138,7 @@ std::string to_json(const Report& report) {
   if (!report.reduce.empty()) json["reduce"] = report.reduce;
   json["solver"] = report.solver;
   json["solver_reason"] = report.solver_reason;
+  if (!report.warm_start.empty()) json["warm_start"] = report.warm_start;
   json["instruction_set"] = report.instruction_set;
   json["reproducible"] = report.reproducible;
   json["rounds_done"] = report.rounds_done;

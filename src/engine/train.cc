@@ -19,6 +19,7 @@
 #include "engine/launch.h"
 #include "engine/memory_limit.h"
 #include "engine/reporter.h"
+#include "engine/starting_point.h"
 #include "engine/stop_request.h"
 #include "engine/tuning.h"
 #include "kernels/instruction_set.h"
@@ -33,39 +34,6 @@ InstructionSet agree_on_instruction_set(Endpoint& endpoint) {
   double smallest = static_cast<double>(best_instruction_set());
   endpoint.allreduce({&smallest, 1}, ReduceOp::min, Deadline::never());
   return static_cast<InstructionSet>(static_cast<int>(smallest));
-}
-
-LinearModel model_of_checkpoint(const std::string& text, const TrainOptions& options, const Encoding& encoding) {
-  const std::string path = checkpoint_path(options.checkpoint.directory);
-  const Checkpoint checkpoint = parse_checkpoint(text, path);
-  check_compatible(checkpoint, encoding, options.problem, path);
-  return checkpoint.model;
-}
-
-// Rank 0 reads the checkpoint; all judge the same text, so all go on, or all throw the same sentence.
-std::optional<LinearModel> resume_point(const TrainOptions& options, const Encoding& encoding, Peers& peers) {
-  if (!options.checkpoint.resume) return std::nullopt;
-  std::string mine;  // first character: '+' a checkpoint follows, '-' there is none, '!' an error follows
-  if (peers.rank() == 0) {
-    try {
-      const std::optional<std::string> text = read_checkpoint(options.checkpoint.directory);
-      mine = text ? "+" + *text : "-";
-    } catch (const InputError& error) {
-      mine = std::string("!") + error.what();
-    }
-  }
-  const std::string found = peers.all_gather(mine).front();
-  if (found.front() == '!') throw InputError(found.substr(1));
-  if (found.front() == '-') return std::nullopt;
-  return model_of_checkpoint(found.substr(1), options, encoding);
-}
-
-// The last checkpoint of this run or an earlier one; nullopt: there is none.
-std::optional<LinearModel> last_checkpoint(const TrainOptions& options, const Encoding& encoding) {
-  if (options.checkpoint.directory.empty()) return std::nullopt;
-  const std::optional<std::string> text = read_checkpoint(options.checkpoint.directory);
-  if (!text) return std::nullopt;
-  return model_of_checkpoint(*text, options, encoding);
 }
 
 // Used on one rank at a time.
@@ -156,11 +124,17 @@ std::optional<Topology> make_network(const RunOptions& run, int nodes) {
   return topology;
 }
 
-void finish_report(const TrainOptions& options, const LoadSummary& summary, bool resumed, Endpoint& endpoint,
-                   Report& report) {
+void finish_report(const TrainOptions& options, const LoadSummary& summary, const StartingPoint& start,
+                   Endpoint& endpoint, Report& report) {
+  if (report.solver != name(SolverChoice::exact)) {
+    report.warm_start = options.warm_start;
+    report.notes.insert(report.notes.begin(), start.notes.begin(), start.notes.end());
+  } else if (!options.warm_start.empty()) {
+    report.notes.push_back("exact solves in one pass wherever it starts: --warm-start made no difference");
+  }
   add_notes(summary, report.notes);
   for (std::size_t r = 0; r < report.workers.size(); ++r) report.workers[r].host = endpoint.host(static_cast<int>(r));
-  if (options.checkpoint.resume && !resumed) {
+  if (options.checkpoint.resume && !start.model) {
     report.notes.push_back(fmt::format("no checkpoint in {} yet: started afresh", options.checkpoint.directory));
   }
 }
@@ -233,7 +207,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   TrainingRows rows(load_request, data, {memory.window_bytes(load_request.readers), between_blocks}, peers);
   const double load_seconds = reporter.seconds();
 
-  const std::optional<LinearModel> start = resume_point(options, data.encoding, peers);
+  const StartingPoint start = find_starting_point(options, data.encoding, peers);
   Checkpoints checkpoints(options, data.encoding, endpoint);
   Executor executor(threads_of(options.run), between_blocks);
 
@@ -248,6 +222,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
                    .executor = executor,
                    .instruction_set = instruction_set,
                    .cancellation = &stop_request(),
+                   .start = start.model,
                    .topology = topology ? &*topology : nullptr,
                    .on_fit = [&](std::int64_t fits, std::int64_t of) { reporter.tuning(fits, of); }},
                   endpoint);
@@ -261,7 +236,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
       .rows = rows.stream(),
       .instruction_set = instruction_set,
       .cancellation = &stop_request(),
-      .start = start,
+      .start = start.model,
       .topology = topology ? &*topology : nullptr,
       .division = division ? &*division : nullptr,
       .losses_end_run = transport == TransportChoice::mpi,
@@ -280,7 +255,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   if (speaks) checkpoints.save(fitted.report.rounds_done, fitted.model);
   fitted.report.load_seconds = load_seconds;
   fitted.report.tuning = std::move(tuning);
-  finish_report(options, data.summary, start.has_value(), endpoint, fitted.report);
+  finish_report(options, data.summary, start, endpoint, fitted.report);
   return {make_model(options, data, fitted), fitted.report, speaks};
 }
 

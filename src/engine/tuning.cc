@@ -53,7 +53,7 @@ class Tuner {
       ReweightedRows outside(request_.rows, weights_where([fold](int other) { return other != fold; }));
       ReweightedRows inside(request_.rows, weights_where([fold](int other) { return other == fold; }));
       check_fold(fold, inside.shape().weight, outside.shape().weight);
-      std::optional<LinearModel> model;
+      std::optional<LinearModel> model = request_.start;
       for (std::size_t i = 0; i < report_.points.size(); ++i) {
         TuningPoint& point = report_.points[i];
         of_fold_.problem.l2 = point.l2;

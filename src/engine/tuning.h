@@ -32,7 +32,8 @@ struct TuningRequest {
   Executor& executor;
   InstructionSet instruction_set = InstructionSet::scalar;
   const CancellationToken* cancellation = nullptr;
-  const Topology* topology = nullptr;                                   // of a decentralized run
+  std::optional<LinearModel> start = {};  // of the first pair on every fold; equal on every rank
+  const Topology* topology = nullptr;     // of a decentralized run
   std::function<void(std::int64_t fits, std::int64_t of)> on_fit = {};  // on every rank; may be empty
 };
 
