@@ -31,11 +31,11 @@ std::vector<double> certified_sums(FitContext& context, const LinearModel& model
   const std::size_t outputs = context.outputs();
   std::vector<double> sums(2 * (1 + outputs + context.columns() * outputs));
   if (context.columns_are_cut()) {
-    std::vector<double> margins(2 * context.rows.rows());
-    const double intercept = context.holds_intercept() ? model.intercepts[0] : 0;
-    context.pass([&] { return context.rows.certify_margins(model.w, intercept, margins); });
+    std::vector<double> margins(2 * context.rows.rows() * outputs), intercepts(outputs, 0.0);
+    if (context.holds_intercept()) intercepts = model.intercepts;
+    context.pass([&] { return context.rows.certify_margins(model.w, intercepts, margins); });
     context.sum_over_columns(margins, ReduceOp::sum_double_double);
-    context.pass([&] { return context.rows.certify_at(loss, margins, centre, sums); });
+    context.pass([&] { return context.rows.certify_at(loss, outputs, margins, centre, sums); });
   } else {
     context.pass([&] { return context.rows.certify(loss, model.w, model.intercepts, centre, sums); });
   }

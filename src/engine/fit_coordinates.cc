@@ -3,12 +3,9 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "objective/row_loss.h"
 
 namespace muster {
-
-double largest_curvature(Loss loss) {
-  return loss == Loss::logistic ? 0.25 : loss == Loss::softmax ? 0.5 : 1;
-}
 
 void centre_outputs(std::span<double> values, std::size_t outputs) {
   for (std::size_t begin = 0; begin < values.size(); begin += outputs) {

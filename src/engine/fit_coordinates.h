@@ -49,7 +49,4 @@ class Coordinates {
 // Takes off every `outputs` values, one an output, their mean.
 void centre_outputs(std::span<double> values, std::size_t outputs);
 
-// Largest second derivative of the loss by its margins, along any direction.
-double largest_curvature(Loss loss);
-
 }  // namespace muster

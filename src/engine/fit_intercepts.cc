@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "objective/softmax_objective.h"
+#include "objective/linear_rows.h"
 
 namespace muster {
 namespace {

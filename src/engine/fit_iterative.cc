@@ -92,15 +92,14 @@ class IterativeTrainer {
           "--solver ftrl");
     const Time begin = context_.whole.now();
     const double evaluating = map_reduce_.compute_seconds();
-    // Softmax, whose rows have a margin for each class, is refused before.
-    const auto& objective = dynamic_cast<const LinearObjective&>(problem_.objective());
-    SolverResult result = minimise_hogwild(map_reduce_, objective, *rows, context_.executor, std::move(start),
-                                           {.penalty = problem_.coordinates().penalty(),
-                                            .l1 = problem_.coordinates().l1(),
-                                            .max_rounds = asked.stop.max_rounds,
-                                            .max_passes = passes_left_,
-                                            .seed = asked.run.seed,
-                                            .first_round = first_round});
+    SolverResult result =
+        minimise_hogwild(map_reduce_, problem_.objective(), *rows, context_.executor, std::move(start),
+                         {.penalty = problem_.coordinates().penalty(),
+                          .l1 = problem_.coordinates().l1(),
+                          .max_rounds = asked.stop.max_rounds,
+                          .max_passes = passes_left_,
+                          .seed = asked.run.seed,
+                          .first_round = first_round});
     passes_left_ -= static_cast<double>(result.rounds - 1);
     context_.compute_seconds += context_.whole.now() - begin - (map_reduce_.compute_seconds() - evaluating);
     return result;

@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "engine/fit_separation.h"
-#include "objective/softmax_objective.h"
 #include "solver/point.h"
 
 namespace muster {
@@ -16,15 +15,6 @@ constexpr double kUnit = 0x1p-53;
 
 double ratio(double now, double allowed) {
   return allowed > 0 ? now / allowed : now > 0 ? std::numeric_limits<double>::infinity() : 0;
-}
-
-std::unique_ptr<Objective> make_objective(FitContext& context, const Coordinates& coordinates) {
-  const ProblemOptions& problem = context.problem();
-  if (problem.loss == Loss::softmax)
-    return std::make_unique<SoftmaxObjective>(context.rows, context.outputs(), coordinates.scaling(),
-                                              problem.intercept);
-  return std::make_unique<LinearObjective>(context.rows, problem.loss, coordinates.scaling(),
-                                           context.holds_intercept());
 }
 
 double largest(std::span<const double> values) {
@@ -44,20 +34,15 @@ bool moves(std::span<const double> from, std::span<const double> step) {
 FitProblem::FitProblem(FitContext& context)
     : context_(context),
       coordinates_(context.agreed, context.problem(), context.holds_intercept()),
-      objective_(make_objective(context, coordinates_)) {
-  if (!context.columns_are_cut()) return;
-  auto& linear = dynamic_cast<LinearObjective&>(*objective_);
-  block_.emplace(linear, linear, context.grid(), context.request.options.run.reduce);
-}
-
-std::vector<double> FitProblem::implicit_centre() const {
-  const auto* linear = dynamic_cast<const LinearObjective*>(objective_.get());
-  return linear != nullptr ? linear->implicit_centre() : std::vector<double>();
+      objective_(context.rows, context.problem().loss, coordinates_.scaling(), context.holds_intercept(),
+                 context.outputs()) {
+  if (context.columns_are_cut())
+    block_.emplace(objective_, objective_, context.grid(), context.request.options.run.reduce);
 }
 
 Objective& FitProblem::summed_objective() {
   if (block_) return *block_;
-  return *objective_;
+  return objective_;
 }
 
 std::vector<double> FitProblem::from_user(const LinearModel& model) const {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -24,9 +23,7 @@ class FitProblem {
 
   FitContext& context() { return context_; }
   const Coordinates& coordinates() const { return coordinates_; }
-  Objective& objective() { return *objective_; }
-  // LinearObjective's; softmax takes no batches.
-  std::vector<double> implicit_centre() const;
+  LinearObjective& objective() { return objective_; }
   std::size_t dimension() const { return coordinates_.dimension(); }
   bool classifies() const { return context_.problem().loss != Loss::squared; }
   bool penalised() const { return context_.problem().l2 > 0; }
@@ -85,7 +82,7 @@ class FitProblem {
 
   FitContext& context_;
   Coordinates coordinates_;
-  std::unique_ptr<Objective> objective_;
+  LinearObjective objective_;
   std::optional<ColumnBlockObjective> block_;  // where columns are cut
   std::vector<double> class_weights_;          // Σ s by class; empty for the squared loss
   double baseline_value_ = 0, baseline_norm_ = 0;

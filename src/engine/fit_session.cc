@@ -83,7 +83,7 @@ class SessionTrainer {
     options.session = session_options();
     options.solver = server_solver(solver_);
     options.server = context_.request.options.run.server;
-    options.implicit_centre = problem_.implicit_centre();
+    options.implicit_centre = problem_.objective().implicit_centre();
     if (!problem_.classifies()) options.radius = std::sqrt(context_.agreed.target_square);
     options.restore = [this]() -> std::optional<std::vector<double>> {
       const std::optional<LinearModel> model = context_.request.restore ? context_.request.restore() : std::nullopt;

@@ -2,6 +2,8 @@
 // set: the arrays by class are padded to that, so no loop has a partial vector. Formulas: see the scalar twin.
 #include <hwy/contrib/math/math-inl.h>
 
+#include <algorithm>
+
 #include "kernels/dense-inl.h"
 #include "kernels/kernel_table.h"
 #include "kernels/vectors-inl.h"
@@ -176,19 +178,6 @@ HWY_INLINE void bound_tile(double* margins, std::size_t count, RowData data, std
   }
 }
 
-HWY_INLINE void class_residuals_of_tile(ClassFunction function, double* margins, std::size_t count, RowData data,
-                                        std::size_t classes, LaneSums& lanes, ClassSums& sums) {
-  const std::size_t stride = class_stride(classes);
-  if (function == ClassFunction::softmax) {
-    softmax_tile(margins, count, data, classes, lanes, sums);
-  } else {
-    bound_tile(margins, count, data, classes);
-  }
-  for (std::size_t i = 0; i < count; ++i)
-    for (std::size_t k = 0; k < stride; k += kVectorLanes)
-      store(hn::Add(load(sums.residuals + k), load(margins + i * stride + k)), sums.residuals + k);
-}
-
 // A row's margins become probabilities, 0 in the padding.
 HWY_INLINE void probabilities_of_row(double* margins, std::size_t classes, std::size_t stride) {
   const Tag d;
@@ -204,25 +193,39 @@ HWY_INLINE void probabilities_of_row(double* margins, std::size_t classes, std::
   scale_row(margins, stride, 1 / sum_of_lanes(sum));
 }
 
-// The direction's margins q become s p (q − Σ p q).
-HWY_INLINE void hessian_tile(double* margins, double* direction, std::size_t count, RowData data, std::size_t classes,
-                             ClassSums& sums) {
+// A direction's margins q become s p (q − Σ p q), p being the probabilities of the margins m, which are overwritten.
+HWY_INLINE void hessian_tile(double* m, double* q, std::size_t count, RowData data, std::size_t classes) {
   const Tag d;
   const std::size_t stride = class_stride(classes);
-  for (std::size_t i = 0; i < count; ++i) {
-    double* p = margins + i * stride;
-    double* q = direction + i * stride;
-    probabilities_of_row(p, classes, stride);
+  for (std::size_t i = 0; i < count; ++i, m += stride, q += stride) {
+    probabilities_of_row(m, classes, stride);
     Vector dot = hn::Zero(d);
-    for (std::size_t k = 0; k < stride; k += kVectorLanes) dot = hn::MulAdd(load(p + k), load(q + k), dot);
+    for (std::size_t k = 0; k < stride; k += kVectorLanes) dot = hn::MulAdd(load(m + k), load(q + k), dot);
     const Vector mean = hn::SumOfLanes(d, dot);
     const Vector weight = hn::Set(d, data.weights ? data.weights[i] : 1.0);
-    for (std::size_t k = 0; k < stride; k += kVectorLanes) {
-      const Vector r = hn::Mul(hn::Mul(weight, load(p + k)), hn::Sub(load(q + k), mean));
-      store(r, q + k);
-      store(hn::Add(load(sums.residuals + k), r), sums.residuals + k);
-    }
+    for (std::size_t k = 0; k < stride; k += kVectorLanes)
+      store(hn::Mul(hn::Mul(weight, load(m + k)), hn::Sub(load(q + k), mean)), q + k);
   }
+}
+
+// Margins become residuals. at: overwritten.
+HWY_INLINE void class_residuals_of_tile(ClassFunction function, double* margins, double* at, std::size_t count,
+                                        RowData data, std::size_t classes, LaneSums& lanes, ClassSums& sums) {
+  const std::size_t stride = class_stride(classes);
+  switch (function) {
+    case ClassFunction::softmax:
+      softmax_tile(margins, count, data, classes, lanes, sums);
+      break;
+    case ClassFunction::bound:
+      bound_tile(margins, count, data, classes);
+      break;
+    case ClassFunction::hessian:
+      hessian_tile(at, margins, count, data, classes);
+      break;
+  }
+  for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t k = 0; k < stride; k += kVectorLanes)
+      store(hn::Add(load(sums.residuals + k), load(margins + i * stride + k)), sums.residuals + k);
 }
 
 HWY_INLINE RowData rows_from(RowData data, std::size_t row) {
@@ -234,63 +237,104 @@ HWY_INLINE void add_lanes(const LaneSums& lanes, ClassSums& sums) {
   sums.wrong_side += sum_of_lanes(lanes.wrong_side);
 }
 
-inline void class_residuals(ClassFunction function, double* margins, std::size_t count, RowData data,
+inline void class_residuals(ClassFunction function, double* margins, double* at, std::size_t count, RowData data,
                             std::size_t classes, ClassSums& sums) {
+  const std::size_t stride = class_stride(classes);
   LaneSums lanes;
   for (std::size_t begin = 0; begin < count; begin += kLargestTile)
-    class_residuals_of_tile(function, margins + begin * class_stride(classes), HWY_MIN(kLargestTile, count - begin),
-                            rows_from(data, begin), classes, lanes, sums);
+    class_residuals_of_tile(function, margins + begin * stride, at ? at + begin * stride : nullptr,
+                            HWY_MIN(kLargestTile, count - begin), rows_from(data, begin), classes, lanes, sums);
   add_lanes(lanes, sums);
 }
 
-// Margins of a tile, in the first half of room, become residuals; where there is a direction, its margins do, in the
-// second. Returns which.
-HWY_INLINE double* residuals_in_room(const ClassRequest& request, double* room, std::size_t room_rows,
-                                     std::size_t count, RowData data, LaneSums& lanes, ClassSums& sums) {
-  if (request.function != ClassFunction::hessian) {
-    class_residuals_of_tile(request.function, room, count, data, request.classes, lanes, sums);
-    return room;
-  }
-  double* direction = room + room_rows * class_stride(request.classes);
-  hessian_tile(room, direction, count, data, request.classes, sums);
-  return direction;
+// `count` rows of `classes` values, so far apart from one to the next.
+HWY_INLINE void copy_rows(const double* from, std::size_t from_step, std::size_t count, std::size_t classes, double* to,
+                          std::size_t to_step) {
+  for (std::size_t i = 0; i < count; ++i) std::copy_n(from + i * from_step, classes, to + i * to_step);
+}
+
+// A tile's rows from `begin` on have these margins: makes them residuals. room: as many values, overwritten.
+HWY_INLINE void finish_tile(const ClassRequest& request, double* margins, std::size_t begin, std::size_t count,
+                            RowData data, double* room, LaneSums& lanes, ClassSums& sums) {
+  const std::size_t classes = request.classes, stride = class_stride(classes);
+  if (request.margins) copy_rows(margins, stride, count, classes, request.margins + begin * classes, classes);
+  if (request.function == ClassFunction::hessian)
+    copy_rows(request.at + begin * classes, classes, count, classes, room, stride);
+  class_residuals_of_tile(request.function, margins, room, count, rows_from(data, begin), classes, lanes, sums);
+}
+
+// Where the parts of a tile of dense rows are in the room.
+struct ClassTile {
+  std::size_t rows, stride;
+  double *z, *margins, *rest;  // centred rows; a stride a row; as many again
+
+  ClassTile(std::size_t cols, std::size_t classes, double* room)
+      : rows(tile_rows(cols)),
+        stride(class_stride(classes)),
+        z(room),
+        margins(room + rows * cols),
+        rest(margins + rows * stride) {}
+};
+
+// Centres the rows from `begin` on, a tile of them or what is left. Returns how many.
+template <class T>
+HWY_INLINE std::size_t centre_tile(DenseRows<T> rows, std::size_t begin, const double* centre, const ClassTile& tile) {
+  const std::size_t count = HWY_MIN(tile.rows, rows.rows - begin);
+  centre_rows(DenseRows<T>{rows.values + begin * rows.cols, count, rows.cols}, nullptr, centre, tile.z, rows.cols);
+  return count;
 }
 
 template <class T>
 void class_pass(DenseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums) {
-  const std::size_t tile = tile_rows(rows.cols), stride = class_stride(request.classes);
-  double* margins = room + tile * rows.cols;
+  const ClassTile tile(rows.cols, request.classes, room);
   LaneSums lanes;
-  for (std::size_t begin = 0; begin < rows.rows; begin += tile) {
-    const std::size_t count = HWY_MIN(tile, rows.rows - begin);
-    centre_rows(DenseRows<T>{rows.values + begin * rows.cols, count, rows.cols}, nullptr, request.centre, room,
-                rows.cols);
-    class_margins(room, count, rows.cols, stride, request.u, request.intercepts, margins);
-    if (request.direction)
-      class_margins(room, count, rows.cols, stride, request.direction, request.direction_intercepts,
-                    margins + tile * stride);
-    const double* residuals = residuals_in_room(request, margins, tile, count, rows_from(data, begin), lanes, sums);
-    add_class_products(room, rows.cols, rows.cols, residuals, stride, count, false, sums.gradient);
+  for (std::size_t begin = 0; begin < rows.rows; begin += tile.rows) {
+    const std::size_t count = centre_tile(rows, begin, request.centre, tile);
+    class_margins(tile.z, count, rows.cols, tile.stride, request.u, request.intercepts, tile.margins);
+    finish_tile(request, tile.margins, begin, count, data, tile.rest, lanes, sums);
+    add_class_products(tile.z, rows.cols, rows.cols, tile.margins, tile.stride, count, false, sums.gradient);
   }
   add_lanes(lanes, sums);
 }
 
-// margins_k = Σ_j x_j u_jk + intercept_k over the entries [begin, end) of a row.
 template <class T>
-HWY_INLINE void sparse_class_margins(SparseRows<T> rows, std::size_t row, const double* u, const double* intercepts,
-                                     std::size_t stride, double* margins) {
+void dense_class_margins(DenseRows<T> rows, ClassRequest request, double* room) {
+  const ClassTile tile(rows.cols, request.classes, room);
+  for (std::size_t begin = 0; begin < rows.rows; begin += tile.rows) {
+    const std::size_t count = centre_tile(rows, begin, request.centre, tile);
+    class_margins(tile.z, count, rows.cols, tile.stride, request.u, request.intercepts, tile.margins);
+    copy_rows(tile.margins, tile.stride, count, request.classes, request.margins + begin * request.classes,
+              request.classes);
+  }
+}
+
+template <class T>
+void dense_class_products(DenseRows<T> rows, const double* residuals, std::size_t classes, const double* centre,
+                          double* room, double* gradient) {
+  const ClassTile tile(rows.cols, classes, room);
+  for (std::size_t begin = 0; begin < rows.rows; begin += tile.rows) {
+    const std::size_t count = centre_tile(rows, begin, centre, tile);
+    add_class_products(tile.z, rows.cols, rows.cols, residuals + begin * tile.stride, tile.stride, count, false,
+                       gradient);
+  }
+}
+
+// margins_k = Σ_j x_j u_jk + intercept_k over the entries of a row.
+template <class T>
+HWY_INLINE void margins_of_sparse_row(SparseRows<T> rows, std::size_t row, const ClassRequest& request,
+                                      std::size_t stride, double* margins) {
   for (std::size_t k = 0; k < stride; k += kVectorLanes) {
-    Vector sum = load(intercepts + k);
+    Vector sum = load(request.intercepts + k);
     for (std::size_t e = rows.row_begin[row]; e < rows.row_begin[row + 1]; ++e)
-      sum =
-          hn::MulAdd(hn::Set(Tag(), static_cast<double>(rows.values[e])), load(u + rows.columns[e] * stride + k), sum);
+      sum = hn::MulAdd(hn::Set(Tag(), static_cast<double>(rows.values[e])),
+                       load(request.u + rows.columns[e] * stride + k), sum);
     store(sum, margins + k);
   }
 }
 
 template <class T>
-HWY_INLINE void add_sparse_class_products(SparseRows<T> rows, std::size_t row, const double* residuals,
-                                          std::size_t stride, double* gradient) {
+HWY_INLINE void add_products_of_sparse_row(SparseRows<T> rows, std::size_t row, const double* residuals,
+                                           std::size_t stride, double* gradient) {
   for (std::size_t e = rows.row_begin[row]; e < rows.row_begin[row + 1]; ++e) {
     const Vector x = hn::Set(Tag(), static_cast<double>(rows.values[e]));
     double* sums = gradient + rows.columns[e] * stride;
@@ -305,18 +349,28 @@ void sparse_class_pass(SparseRows<T> rows, RowData data, ClassRequest request, d
   LaneSums lanes;
   for (std::size_t begin = 0; begin < rows.rows; begin += kLargestTile) {
     const std::size_t count = HWY_MIN(kLargestTile, rows.rows - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      sparse_class_margins(rows, begin + i, request.u, request.intercepts, stride, room + i * stride);
-      if (request.direction)
-        sparse_class_margins(rows, begin + i, request.direction, request.direction_intercepts, stride,
-                             room + (kLargestTile + i) * stride);
-    }
-    const double* residuals =
-        residuals_in_room(request, room, kLargestTile, count, rows_from(data, begin), lanes, sums);
+    for (std::size_t i = 0; i < count; ++i) margins_of_sparse_row(rows, begin + i, request, stride, room + i * stride);
+    finish_tile(request, room, begin, count, data, room + kLargestTile * stride, lanes, sums);
     for (std::size_t i = 0; i < count; ++i)
-      add_sparse_class_products(rows, begin + i, residuals + i * stride, stride, sums.gradient);
+      add_products_of_sparse_row(rows, begin + i, room + i * stride, stride, sums.gradient);
   }
   add_lanes(lanes, sums);
+}
+
+template <class T>
+void sparse_class_margins(SparseRows<T> rows, ClassRequest request, double* room) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    margins_of_sparse_row(rows, i, request, class_stride(request.classes), room);
+    std::copy_n(room, request.classes, request.margins + i * request.classes);
+  }
+}
+
+template <class T>
+void sparse_class_products(SparseRows<T> rows, const double* residuals, std::size_t classes, const double*, double*,
+                           double* gradient) {
+  const std::size_t stride = class_stride(classes);
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    add_products_of_sparse_row(rows, i, residuals + i * stride, stride, gradient);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -75,7 +75,7 @@ constexpr std::size_t class_stride(std::size_t classes) {
 enum class ClassFunction {
   softmax,  // p_k = e^m_k / Σ e^m; loss −log p_y, residual_k = p_k − 1(k = y); exact to rounding at any margins
   bound,    // no loss; residual_k = ½(m_k − mean of m): the pass computes B·v for the bound B on the Hessian
-  hessian,  // no loss; residual_k = p_k (q_k − Σ p_l q_l), p of the margins m, q those of the direction: H·v
+  hessian,  // no loss; residual_k = p_k (m_k − Σ p_l m_l), p of other margins, m those of a direction: H·v
 };
 
 // margin_ik = Σ_j u_jk (x_ij − centre_j) + intercept_k, u_jk at j·stride + k.
@@ -83,11 +83,11 @@ struct ClassRequest {
   ClassFunction function;
   std::size_t classes;
   const double* u;
-  const double* centre;      // null for sparse rows: they are not centred
+  const double* centre;      // not read for sparse rows: they are not centred
   const double* intercepts;  // by class
-  // Hessian: the direction, as u and intercepts.
-  const double* direction = nullptr;
-  const double* direction_intercepts = nullptr;
+  // Without padding, row i's at i·classes:
+  const double* at = nullptr;  // hessian: the margins where the loss is curved
+  double* margins = nullptr;   // margin_ik is written here too; null: nowhere
 };
 
 // Sums over rows; kernels add to them.
@@ -125,13 +125,21 @@ struct DenseKernels {
 
   // As pass, for rows of several margins. room: class_room(cols, classes) values, overwritten.
   void (*class_pass)(DenseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums);
+  // Its halves: writes request.margins alone, with the bits of class_pass; and gradient_jk += Σ_i residual_ik (x_ij −
+  // centre_j), residuals being class_stride(classes) apart, their padding 0.
+  void (*class_margins)(DenseRows<T> rows, ClassRequest request, double* room);
+  void (*add_class_products)(DenseRows<T> rows, const double* residuals, std::size_t classes, const double* centre,
+                             double* room, double* gradient);
 };
 
 // Kernels over sparse rows; the others are plain C++ for every set (kernels/sparse_rows.h).
 template <class T>
 struct SparseKernels {
-  // On x itself, without a centre. room: class_room(0, classes) values, overwritten.
+  // As the dense ones on x itself: centres are not read. room: class_room(0, classes) values, overwritten.
   void (*class_pass)(SparseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums);
+  void (*class_margins)(SparseRows<T> rows, ClassRequest request, double* room);
+  void (*add_class_products)(SparseRows<T> rows, const double* residuals, std::size_t classes, const double* centre,
+                             double* room, double* gradient);
 };
 
 // An array of double-doubles, high parts apart from low ones.
@@ -159,12 +167,13 @@ struct KernelTable {
   void (*residuals)(RowFunction function, const double* margins, std::size_t count, RowData data, double* residuals,
                     PassSums& sums);
 
-  // out_i = s_i p(1 − p), p = 1/(1 + e^−m): the logistic loss's second derivative; weights null: all 1.
+  // out_i = s_i p(1 − p), p = 1/(1 + e^−m): the logistic loss's second derivative; weights null: all 1. out may be
+  // margins.
   void (*logistic_curvatures)(const double* margins, std::size_t count, const double* weights, double* out);
-  // Softmax and bound: `count` rows of margins, class_stride(classes) apart, become s_i·residual_k, and their sums, but
-  // for the gradient.
-  void (*class_residuals)(ClassFunction function, double* margins, std::size_t count, RowData data, std::size_t classes,
-                          ClassSums& sums);
+  // `count` rows of margins, class_stride(classes) apart, become s_i·residual_k, and their sums, but for the gradient.
+  // at: hessian's, as far apart, overwritten; else null.
+  void (*class_residuals)(ClassFunction function, double* margins, double* at, std::size_t count, RowData data,
+                          std::size_t classes, ClassSums& sums);
 
   // out = e^x and log(1 + x), x > −1, within 3 ulp; a value's bits do not depend on where it stands in the array.
   void (*exp)(const double* x, std::size_t count, double* out);

@@ -46,25 +46,31 @@ inline void scalar_bound_row(double* m, std::size_t classes, double weight) {
   for (std::size_t k = 0; k < classes; ++k) m[k] = 0.5 * weight * (m[k] - mean);
 }
 
-// q becomes s p (q − Σ p q), p being the probabilities of the margins m.
-inline void scalar_hessian_row(double* m, double* q, std::size_t classes, double weight, ClassSums& sums) {
+// q becomes s p (q − Σ p q), p being the probabilities of the margins m, which are overwritten.
+inline void scalar_hessian_row(double* m, double* q, std::size_t classes, double weight) {
   const double top = *std::max_element(m, m + classes);
   double total = 0, mean = 0;
   for (std::size_t k = 0; k < classes; ++k) total += m[k] = scalar_exp(m[k] - top);
   for (std::size_t k = 0; k < classes; ++k) mean += m[k] / total * q[k];
-  for (std::size_t k = 0; k < classes; ++k) sums.residuals[k] += q[k] = weight * (m[k] / total) * (q[k] - mean);
+  for (std::size_t k = 0; k < classes; ++k) q[k] = weight * (m[k] / total) * (q[k] - mean);
 }
 
-inline void scalar_class_residuals(ClassFunction function, double* margins, std::size_t count, RowData data,
+inline void scalar_class_residuals(ClassFunction function, double* margins, double* at, std::size_t count, RowData data,
                                    std::size_t classes, ClassSums& sums) {
   const std::size_t stride = class_stride(classes);
   for (std::size_t i = 0; i < count; ++i) {
     double* m = margins + i * stride;
     const double weight = data.weights ? data.weights[i] : 1.0;
-    if (function == ClassFunction::softmax) {
-      scalar_softmax_row(m, classes, static_cast<std::size_t>(data.targets[i]), weight, sums);
-    } else {
-      scalar_bound_row(m, classes, weight);
+    switch (function) {
+      case ClassFunction::softmax:
+        scalar_softmax_row(m, classes, static_cast<std::size_t>(data.targets[i]), weight, sums);
+        break;
+      case ClassFunction::bound:
+        scalar_bound_row(m, classes, weight);
+        break;
+      case ClassFunction::hessian:
+        scalar_hessian_row(at + i * stride, m, classes, weight);
+        break;
     }
     std::fill(m + classes, m + stride, 0.0);
     for (std::size_t k = 0; k < classes; ++k) sums.residuals[k] += m[k];
@@ -75,47 +81,62 @@ inline RowData scalar_row_data(RowData data, std::size_t row) {
   return {data.targets ? data.targets + row : nullptr, data.weights ? data.weights + row : nullptr, nullptr};
 }
 
-// Margins of one row in room become residuals; where there is a direction, its margins do, behind them. Returns which.
-inline double* scalar_residuals_in_room(const ClassRequest& request, double* room, RowData data, ClassSums& sums) {
-  if (request.function != ClassFunction::hessian) {
-    scalar_class_residuals(request.function, room, 1, data, request.classes, sums);
-    return room;
-  }
-  double* direction = room + class_stride(request.classes);
-  scalar_hessian_row(room, direction, request.classes, data.weights ? data.weights[0] : 1.0, sums);
-  return direction;
-}
-
 // Calls visit(j, x_j − centre_j) for a row's entries.
 template <class T, class Visit>
-void scalar_each_entry(DenseRows<T> rows, std::size_t i, const ClassRequest& request, const Visit& visit) {
-  for (std::size_t j = 0; j < rows.cols; ++j)
-    visit(j, static_cast<double>(rows.values[i * rows.cols + j]) - request.centre[j]);
+void scalar_each_entry(DenseRows<T> rows, std::size_t i, const double* centre, const Visit& visit) {
+  for (std::size_t j = 0; j < rows.cols; ++j) visit(j, static_cast<double>(rows.values[i * rows.cols + j]) - centre[j]);
 }
 template <class T, class Visit>
-void scalar_each_entry(SparseRows<T> rows, std::size_t i, const ClassRequest&, const Visit& visit) {
+void scalar_each_entry(SparseRows<T> rows, std::size_t i, const double*, const Visit& visit) {
   for (std::size_t e = rows.row_begin[i]; e < rows.row_begin[i + 1]; ++e)
     visit(rows.columns[e], static_cast<double>(rows.values[e]));
 }
 
 template <class Rows>
-void scalar_class_pass(Rows rows, RowData data, ClassRequest request, double* room, ClassSums& sums) {
+void scalar_row_margins(Rows rows, std::size_t i, const ClassRequest& request, double* out) {
   const std::size_t stride = class_stride(request.classes);
-  const auto margins = [&](std::size_t i, const double* u, const double* intercepts, double* out) {
-    std::fill_n(out, stride, 0.0);
-    scalar_each_entry(rows, i, request, [&](std::size_t j, double z) {
-      for (std::size_t k = 0; k < request.classes; ++k) out[k] += u[j * stride + k] * z;
-    });
-    for (std::size_t k = 0; k < request.classes; ++k) out[k] += intercepts[k];
-  };
+  std::fill_n(out, stride, 0.0);
+  scalar_each_entry(rows, i, request.centre, [&](std::size_t j, double z) {
+    for (std::size_t k = 0; k < request.classes; ++k) out[k] += request.u[j * stride + k] * z;
+  });
+  for (std::size_t k = 0; k < request.classes; ++k) out[k] += request.intercepts[k];
+}
+
+template <class Rows>
+void scalar_row_products(Rows rows, std::size_t i, const double* residuals, std::size_t classes, const double* centre,
+                         double* gradient) {
+  const std::size_t stride = class_stride(classes);
+  scalar_each_entry(rows, i, centre, [&](std::size_t j, double z) {
+    for (std::size_t k = 0; k < classes; ++k) gradient[j * stride + k] += residuals[k] * z;
+  });
+}
+
+template <class Rows>
+void scalar_class_pass(Rows rows, RowData data, ClassRequest request, double* room, ClassSums& sums) {
+  const std::size_t classes = request.classes;
+  double* at = room + class_stride(classes);
   for (std::size_t i = 0; i < rows.rows; ++i) {
-    margins(i, request.u, request.intercepts, room);
-    if (request.direction) margins(i, request.direction, request.direction_intercepts, room + stride);
-    const double* residuals = scalar_residuals_in_room(request, room, scalar_row_data(data, i), sums);
-    scalar_each_entry(rows, i, request, [&](std::size_t j, double z) {
-      for (std::size_t k = 0; k < request.classes; ++k) sums.gradient[j * stride + k] += residuals[k] * z;
-    });
+    scalar_row_margins(rows, i, request, room);
+    if (request.margins) std::copy_n(room, classes, request.margins + i * classes);
+    if (request.at) std::copy_n(request.at + i * classes, classes, at);
+    scalar_class_residuals(request.function, room, at, 1, scalar_row_data(data, i), classes, sums);
+    scalar_row_products(rows, i, room, classes, request.centre, sums.gradient);
   }
+}
+
+template <class Rows>
+void scalar_class_margins(Rows rows, ClassRequest request, double* room) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    scalar_row_margins(rows, i, request, room);
+    std::copy_n(room, request.classes, request.margins + i * request.classes);
+  }
+}
+
+template <class Rows>
+void scalar_class_products(Rows rows, const double* residuals, std::size_t classes, const double* centre, double*,
+                           double* gradient) {
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    scalar_row_products(rows, i, residuals + i * class_stride(classes), classes, centre, gradient);
 }
 
 }  // namespace muster

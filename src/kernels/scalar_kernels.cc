@@ -228,14 +228,20 @@ constexpr DenseKernels<T> dense_kernels() {
           add_centred_squares<T>,
           centre_rows<T>,
           ranges<T>,
-          scalar_class_pass<DenseRows<T>>};
+          scalar_class_pass<DenseRows<T>>,
+          scalar_class_margins<DenseRows<T>>,
+          scalar_class_products<DenseRows<T>>};
+}
+template <class T>
+constexpr SparseKernels<T> sparse_kernels() {
+  return {scalar_class_pass<SparseRows<T>>, scalar_class_margins<SparseRows<T>>, scalar_class_products<SparseRows<T>>};
 }
 
 constexpr KernelTable kTable{InstructionSet::scalar,
                              dense_kernels<double>(),
                              dense_kernels<float>(),
-                             {scalar_class_pass<SparseRows<double>>},
-                             {scalar_class_pass<SparseRows<float>>},
+                             sparse_kernels<double>(),
+                             sparse_kernels<float>(),
                              residuals,
                              logistic_curvatures,
                              scalar_class_residuals,

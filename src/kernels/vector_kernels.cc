@@ -24,15 +24,19 @@ namespace HWY_NAMESPACE {
 
 template <class T>
 constexpr DenseKernels<T> dense_kernels() {
-  return {pass<T>,        margins_of_rows<T>, add_centred<T>, add_centred_squares<T>,
-          centre_rows<T>, ranges<T>,          class_pass<T>};
+  return {pass<T>,   margins_of_rows<T>, add_centred<T>,         add_centred_squares<T>, centre_rows<T>,
+          ranges<T>, class_pass<T>,      dense_class_margins<T>, dense_class_products<T>};
+}
+template <class T>
+constexpr SparseKernels<T> sparse_kernels() {
+  return {sparse_class_pass<T>, sparse_class_margins<T>, sparse_class_products<T>};
 }
 
 constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : InstructionSet::avx512,
                              dense_kernels<double>(),
                              dense_kernels<float>(),
-                             {sparse_class_pass<double>},
-                             {sparse_class_pass<float>},
+                             sparse_kernels<double>(),
+                             sparse_kernels<float>(),
                              residuals,
                              logistic_curvatures,
                              class_residuals,

@@ -36,7 +36,8 @@ DoubleDouble softmax_of(const KernelTable& table, double target, Scratch& scratc
   std::fill(scratch.residuals.begin(), scratch.residuals.end(), 0.0);
   ClassSums sums;
   sums.residuals = scratch.residuals.data();
-  table.class_residuals(ClassFunction::softmax, scratch.margins.data(), 1, {&target, nullptr, nullptr}, outputs, sums);
+  table.class_residuals(ClassFunction::softmax, scratch.margins.data(), nullptr, 1, {&target, nullptr, nullptr},
+                        outputs, sums);
   for (std::size_t k = 0; k < outputs; ++k) scratch.by_output[k] = scratch.residuals[k];
   return sums.loss;
 }
@@ -61,7 +62,7 @@ struct Certifier {
   RowSource& source;
   Executor& executor;
   const KernelTable& table;
-  std::size_t outputs = 1;
+  std::size_t outputs;
 
   // Calls on_block(window, rows, range, thread's scratch, sums) for every block and adds up what they add.
   template <class OnBlock>
@@ -153,53 +154,89 @@ struct Certifier {
   }
 };
 
+// Margins of a model in the user's units.
+class ModelMargins {
+ public:
+  ModelMargins(const LinearRows& rows, std::span<const double> w, std::span<const double> intercepts)
+      : cols_(rows.columns()), intercepts_(intercepts), by_output_(w.size()) {
+    const std::size_t outputs = intercepts.size();
+    MUSTER_CHECK(w.size() == cols_ * outputs, "a coefficient a column and output");
+    for (std::size_t i = 0; i < w.size(); ++i) by_output_[i % outputs * cols_ + i / outputs] = w[i];
+  }
+
+  // Of row i of a block, which is expanded in scratch.
+  template <class Rows>
+  void write(const Certifier& certifier, Rows rows, std::size_t i, Scratch& scratch) const {
+    for (std::size_t k = 0; k < intercepts_.size(); ++k)
+      scratch.by_output[k] =
+          certifier.product(rows, i, std::span(by_output_).subspan(k * cols_, cols_), scratch) + intercepts_[k];
+  }
+
+ private:
+  std::size_t cols_;
+  std::span<const double> intercepts_;
+  std::vector<double> by_output_;  // and column
+};
+
 }  // namespace
 
 Work LinearRows::certify(Loss loss, std::span<const double> w, std::span<const double> intercepts,
                          std::span<const double> centre, std::span<double> sums) {
-  const std::size_t cols = columns(), outputs = intercepts.size();
-  MUSTER_CHECK(w.size() == cols * outputs && centre.size() >= cols, "a coefficient and a centre a column");
-  MUSTER_CHECK(loss == Loss::softmax ? outputs >= 2 : outputs == 1, "as many outputs as the loss has margins");
-  MUSTER_CHECK(sums.size() == 2 * (1 + outputs + w.size()), "a pair for loss, residuals and every coefficient");
-  MUSTER_CHECK(shape().has_targets, "a certificate needs targets");
-  std::vector<double> by_output(w.size());  // and column
-  for (std::size_t i = 0; i < w.size(); ++i) by_output[i % outputs * cols + i / outputs] = w[i];
+  const std::size_t outputs = intercepts.size();
+  check_certificate(loss, outputs, centre, sums);
+  const ModelMargins model(*this, w, intercepts);
   const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
   const auto write_margins = [&](auto rows, std::size_t i, std::size_t, Scratch& scratch) {
-    for (std::size_t k = 0; k < outputs; ++k)
-      scratch.by_output[k] =
-          certifier.product(rows, i, std::span(by_output).subspan(k * cols, cols), scratch) + intercepts[k];
+    model.write(certifier, rows, i, scratch);
   };
   certifier.certify(loss, centre, write_margins, sums);
   return work_of_reading(shape(), kFlopsPerValue * static_cast<double>(outputs));
 }
 
-Work LinearRows::certify_margins(std::span<const double> w, double intercept, std::span<double> margins) {
+Work LinearRows::certify_margins(std::span<const double> w, std::span<const double> intercepts,
+                                 std::span<double> margins) {
+  const std::size_t outputs = intercepts.size();
   MUSTER_CHECK(source_.held() != nullptr, "margins are of rows in memory");
-  MUSTER_CHECK(w.size() == columns() && margins.size() == 2 * rows(), "a coefficient a column, a margin a row");
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_)};
+  MUSTER_CHECK(margins.size() == 2 * rows() * outputs, "a pair for every margin");
+  const ModelMargins model(*this, w, intercepts);
+  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
   certifier.all_blocks(0, [&](const Shard& window, auto rows, RowRange range, Scratch& scratch, DoubleDoubleSums&) {
     for (std::size_t i = 0; i < rows.rows; ++i) {
       certifier.expand(rows, i, window.powers, scratch);
-      const DoubleDouble margin = certifier.product(rows, i, w, scratch) + intercept;
-      margins[2 * (range.begin + i)] = margin.high;
-      margins[2 * (range.begin + i) + 1] = margin.low;
+      model.write(certifier, rows, i, scratch);
+      double* out = margins.data() + 2 * (range.begin + i) * outputs;
+      for (const DoubleDouble& margin : scratch.by_output) {
+        *out++ = margin.high;
+        *out++ = margin.low;
+      }
     }
   });
-  return work_of_reading(shape(), kFlopsPerValue / 2);
+  return work_of_reading(shape(), kFlopsPerValue / 2 * static_cast<double>(outputs));
 }
 
-Work LinearRows::certify_at(Loss loss, std::span<const double> margins, std::span<const double> centre,
-                            std::span<double> sums) {
+Work LinearRows::certify_at(Loss loss, std::size_t outputs, std::span<const double> margins,
+                            std::span<const double> centre, std::span<double> sums) {
   MUSTER_CHECK(source_.held() != nullptr, "margins are of rows in memory");
-  MUSTER_CHECK(margins.size() == 2 * rows() && centre.size() >= columns(), "a margin a row, a centre a column");
-  MUSTER_CHECK(sums.size() == 2 * (columns() + 2), "a pair for loss, residual and every column");
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_)};
+  MUSTER_CHECK(margins.size() == 2 * rows() * outputs, "a pair for every margin");
+  check_certificate(loss, outputs, centre, sums);
+  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
   const auto write_margins = [&](auto, std::size_t, std::size_t row, Scratch& scratch) {
-    scratch.by_output[0] = DoubleDouble(margins[2 * row], margins[2 * row + 1]);
+    const double* pair = margins.data() + 2 * row * outputs;
+    for (DoubleDouble& margin : scratch.by_output) {
+      margin = DoubleDouble(pair[0], pair[1]);
+      pair += 2;
+    }
   };
   certifier.certify(loss, centre, write_margins, sums);
-  return work_of_reading(shape(), kFlopsPerValue / 2);
+  return work_of_reading(shape(), kFlopsPerValue / 2 * static_cast<double>(outputs));
+}
+
+void LinearRows::check_certificate(Loss loss, std::size_t outputs, std::span<const double> centre,
+                                   std::span<const double> sums) const {
+  MUSTER_CHECK(loss == Loss::softmax ? outputs >= 2 : outputs == 1, "as many outputs as the loss has margins");
+  MUSTER_CHECK(centre.size() >= columns(), "a centre a column");
+  MUSTER_CHECK(sums.size() == 2 * (1 + outputs * (1 + columns())), "a pair for loss, residuals and every coefficient");
+  MUSTER_CHECK(shape().has_targets, "a certificate needs targets");
 }
 
 }  // namespace muster

@@ -16,18 +16,18 @@ namespace muster {
 class KeptMargins {
  public:
   // Room for the margins at a point, in place of those at the older of the two kept; to be filled before at() is asked.
-  std::span<double> put(std::span<const double> point, std::size_t rows) {
+  std::span<double> put(std::span<const double> point, std::size_t count) {
     newest_ = 1 - newest_;
     Kept& kept = kept_[newest_];
     kept.point.assign(point.begin(), point.end());
-    kept.margins.resize(rows);
+    kept.margins.resize(count);
     return kept.margins;
   }
 
-  // The margins of so many rows at a point, where they are kept.
-  std::optional<std::span<const double>> at(std::span<const double> point, std::size_t rows) const {
+  // So many margins at a point, where they are kept.
+  std::optional<std::span<const double>> at(std::span<const double> point, std::size_t count) const {
     for (const Kept& kept : kept_) {
-      if (kept.margins.size() == rows && std::equal(point.begin(), point.end(), kept.point.begin(), kept.point.end()))
+      if (kept.margins.size() == count && std::equal(point.begin(), point.end(), kept.point.begin(), kept.point.end()))
         return std::span<const double>(kept.margins);
     }
     return std::nullopt;

@@ -1,39 +1,17 @@
 // LinearObjective as a function of margins: the fused pass of linear_objective.cc in its two halves, each of which
-// reads the rows once.
+// reads the rows once, and what needs margins alone.
 //
-//     m_i = Σ_j u_j (x_ij − c_j) + b        ∂f/∂u_j = Σ_i s_i loss'(m_i + o_i) (x_ij − c_j)
-#include <cmath>
+//     m_ik = Σ_j u_jk (x_ij − c_j) + b_k        ∂f/∂u_jk = Σ_i s_i ∂loss/∂m_k (m_i + o_i) (x_ij − c_j)
+#include <algorithm>
 
 #include "base/check.h"
-#include "kernels/sparse_rows.h"
 #include "objective/linear_rows.h"
-#include "objective/row_blocks.h"
 
 namespace muster {
 namespace {
 
-// What precedes the gradient in an accumulator: PassSums in order of declaration.
-constexpr std::size_t kBefore = 4;
-
-template <class T>
-void margins_of(const KernelTable& table, DenseRows<T> rows, const double* u, const double* centre, double* out) {
-  table.dense<T>().margins(rows, u, centre, out);
-}
-// Without the centre, which is the same number for every row.
-template <class T>
-void margins_of(const KernelTable&, SparseRows<T> rows, const double* u, const double*, double* out) {
-  sparse_margins(rows, u, out);
-}
-
-template <class T>
-void add_gradient(const KernelTable& table, DenseRows<T> rows, const double* residuals, const double* centre,
-                  double* sums) {
-  table.dense<T>().add_centred(rows, residuals, centre, sums);
-}
-template <class T>
-void add_gradient(const KernelTable&, SparseRows<T> rows, const double* residuals, const double*, double* sums) {
-  sparse_add_multiples(rows, residuals, sums);
-}
+// So many rows of margins are worked on at a time: they stay in cache.
+constexpr std::size_t kRowsAtATime = 512;
 
 // Halves are of rows in memory, whose margins have a place.
 const Shard& held_rows(RowSource& source) {
@@ -42,125 +20,185 @@ const Shard& held_rows(RowSource& source) {
   return *shard;
 }
 
+RowData from_row(const RowData& data, std::size_t row) {
+  return {data.targets ? data.targets + row : nullptr, data.weights ? data.weights + row : nullptr,
+          data.offsets ? data.offsets + row : nullptr};
+}
+
+// Scratch of one block: margins a stride apart.
+struct SpreadMargins {
+  const RowLoss& loss;
+  AlignedVector<double> values;
+
+  explicit SpreadMargins(const RowLoss& of) : loss(of), values(kRowsAtATime * of.stride(), 0.0) {}
+
+  // Writes margin(row, output) of `count` rows.
+  template <class Margin>
+  double* fill(std::size_t count, const Margin& margin) {
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t k = 0; k < loss.outputs(); ++k) values[i * loss.stride() + k] = margin(i, k);
+    return values.data();
+  }
+};
+
+// Adds [φ(t), φ'(t)] of `count` rows with margins at both ends, without data.offsets.
+void add_on_line(const RowLoss& loss, const double* from, const double* to, double t, std::size_t count, RowData data,
+                 double* value_and_slope) {
+  const std::size_t outputs = loss.outputs();
+  SpreadMargins spread(loss);
+  std::vector<double> sums(loss.gradient(), 0.0);
+  for (std::size_t begin = 0; begin < count; begin += kRowsAtATime) {
+    const std::size_t rows = std::min(kRowsAtATime, count - begin);
+    const RowData of_rows = from_row(data, begin);
+    const double *a = from + begin * outputs, *b = to + begin * outputs;
+    double* residuals = spread.fill(rows, [&](std::size_t i, std::size_t k) {
+      const double at_a = a[i * outputs + k];
+      return at_a + t * (b[i * outputs + k] - at_a) + offset_of(of_rows, i);
+    });
+    loss.residuals(MarginUse::line, residuals, nullptr, rows, of_rows, sums.data());
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t k = 0; k < outputs; ++k)
+        value_and_slope[1] += residuals[i * loss.stride() + k] * (b[i * outputs + k] - a[i * outputs + k]);
+  }
+  value_and_slope[0] += sums[0];
+}
+
+}  // namespace
+
 // The second half.
-struct GradientPass {
+struct LinearObjective::MarginPass {
   RowSource& source;
   Executor& executor;
-  const KernelTable& table;
-  RowFunction function;
-  std::span<const double> margins;
+  const RowLoss& loss;
   std::span<const double> centre;
-  std::span<const double> curve_at = {};  // product: times the logistic loss's second derivative at these margins
+  MarginUse use;
+  std::span<const double> margins;
+  std::span<const double> at = {};  // hessian: margins where the loss is curved
 
   Sums all_blocks() const {
     const RowShape& shape = source.shape();
     const Shard& shard = held_rows(source);
-    const std::size_t length = kBefore + shape.cols;
     const RowBlocks blocks{shape.rows, rows_per_block(shape)};
+    std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(executor.threads()), loss.room(shape));
     Sums total = sum_blocks(
-        executor, blocks.count(), [length] { return Sums(length); },
-        [&](std::size_t block, int, Sums& sums) { add_block(shard, blocks.range(block), sums); });
-    for (std::size_t j = 0; shape.sparse && j < centre.size(); ++j)
-      total.values[kBefore + j] = std::fma(-centre[j], total.values[1], total.values[kBefore + j]);
+        executor, blocks.count(), [&] { return Sums(loss.length(shape.cols)); },
+        [&](std::size_t block, int thread, Sums& sums) {
+          add_block(shard, blocks.range(block), rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
+        });
+    if (shape.sparse) loss.centre_gradient(centre, total.values);
     return total;
   }
 
  private:
-  void add_block(const Shard& shard, RowRange range, Sums& sums) const {
-    RowData data = row_data(shard, range.begin);
-    std::vector<double> residuals(margins.begin() + static_cast<std::ptrdiff_t>(range.begin),
-                                  margins.begin() + static_cast<std::ptrdiff_t>(range.end));
-    if (function != RowFunction::product)
-      for (std::size_t i = 0; i < residuals.size(); ++i) residuals[i] += offset_of(data, i);
-    PassSums scalars;
-    if (curve_at.empty()) {
-      data.offsets = nullptr;
-      table.residuals(function, residuals.data(), residuals.size(), data, residuals.data(), scalars);
-    } else {
-      scalars.residual = curve(range, data, residuals);
+  void add_block(const Shard& shard, RowRange range, double* room, double* sums) const {
+    const std::size_t outputs = loss.outputs();
+    // A loss has offsets, and so have the margins at which it is curved.
+    const bool of_direction = use == MarginUse::bound || use == MarginUse::hessian;
+    SpreadMargins spread(loss), curved(loss);
+    for (std::size_t begin = range.begin; begin < range.end; begin += kRowsAtATime) {
+      const RowRange rows{begin, std::min(range.end, begin + kRowsAtATime)};
+      const RowData data = row_data(shard, begin);
+      const double* m = margins.data() + begin * outputs;
+      double* residuals = spread.fill(rows.size(), [&](std::size_t i, std::size_t k) {
+        return m[i * outputs + k] + (of_direction ? 0 : offset_of(data, i));
+      });
+      double* where = nullptr;
+      if (use == MarginUse::hessian) {
+        const double* c = at.data() + begin * outputs;
+        where = curved.fill(rows.size(),
+                            [&](std::size_t i, std::size_t k) { return c[i * outputs + k] + offset_of(data, i); });
+      }
+      loss.residuals(use, residuals, where, rows.size(), data, sums);
+      loss.add_gradient(shard, rows, residuals, centre.data(), room, sums);
     }
-    visit_rows(shard, range, [&](auto rows) {
-      add_gradient(table, rows, residuals.data(), centre.data(), sums.values.data() + kBefore);
-    });
-    const double parts[kBefore] = {scalars.loss, scalars.residual, scalars.wrong_side, scalars.uncertainty};
-    std::copy_n(parts, kBefore, sums.values.begin());
-  }
-
-  // Multiplies each by its row's s·loss''; returns the sum.
-  double curve(RowRange range, const RowData& data, std::vector<double>& values) const {
-    std::vector<double> at(values.size()), curvatures(values.size());
-    for (std::size_t i = 0; i < at.size(); ++i) at[i] = curve_at[range.begin + i] + offset_of(data, i);
-    table.logistic_curvatures(at.data(), at.size(), data.weights, curvatures.data());
-    double sum = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) sum += values[i] *= curvatures[i];
-    return sum;
   }
 };
 
-}  // namespace
+void LinearObjective::write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) const {
+  const Shard& shard = held_rows(rows_.source_);
+  const ModelPoint point = point_at(v);
+  const RowShape& shape = rows_.shape();
+  const RowBlocks blocks{shape.rows, rows_per_block(shape)};
+  std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()), loss_.room(shape));
+  rows_.executor_.run(blocks.count(), [&](std::size_t block, int thread) {
+    const RowRange range = blocks.range(block);
+    loss_.margins(shard, range, point, scaling_.centre.data(), with_offsets,
+                  rooms[static_cast<std::size_t>(thread)].data(), out.data() + range.begin * outputs());
+  });
+}
+
+std::span<const double> LinearObjective::kept_margins(std::span<const double> w, Work& work) {
+  if (!margins_) margins_.emplace();
+  if (const auto kept = margins_->at(w, margin_count())) return *kept;
+  const std::span<double> out = margins_->put(w, margin_count());
+  write_margins(w, true, out);
+  work += work_of(2);
+  return out;
+}
+
+std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, std::span<const double> b, double t,
+                                                   double& value, double& slope) {
+  if (!margins_) margins_.emplace();
+  const auto at_a = margins_->at(a, margins_kept()), at_b = margins_->at(b, margins_kept());
+  if (!at_a || !at_b) return std::nullopt;
+  const ModelPoint point_a = point_at(a), point_b = point_at(b);
+  std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()),
+                                           loss_.room(rows_.shape()));
+  const Sums sums = sum_rows(
+      rows_.source_, rows_.executor_, kLargestBlock, [] { return Sums(2); },
+      [&](const Shard& window, RowRange range, int thread, Sums& sum) {
+        AlignedVector<double> found_a, found_b;
+        const auto margins_of = [&](std::span<const double> kept, const ModelPoint& point,
+                                    AlignedVector<double>& found) {
+          if (margins_kept() > 0) return kept.data() + range.begin * outputs();
+          found.resize(range.size() * outputs());
+          loss_.margins(window, range, point, scaling_.centre.data(), true,
+                        rooms[static_cast<std::size_t>(thread)].data(), found.data());
+          return static_cast<const double*>(found.data());
+        };
+        RowData data = row_data(window, range.begin);
+        data.offsets = nullptr;
+        add_on_line(loss_, margins_of(*at_a, point_a, found_a), margins_of(*at_b, point_b, found_b), t, range.size(),
+                    data, sum.values.data());
+      });
+  value = sums.values[0];
+  slope = sums.values[1];
+  const auto count = static_cast<double>(margin_count());
+  return Work{3 * sizeof(double) * count, 30 * count};
+}
 
 Work LinearObjective::margins(std::span<const double> v, std::span<double> margins) {
-  const std::size_t columns = rows_.columns();
-  MUSTER_CHECK(v.size() == dimension() && margins.size() == rows(), "a margin for every row");
-  const Shard& shard = held_rows(rows_.source_);
-  const RowShape& shape = rows_.shape();
-  const KernelTable& table = kernel_table(rows_.instruction_set_);
-  const std::vector<double> u = scaling_.unscale(v.first(columns));
-  DoubleDouble shift = intercept_ ? v[columns] : 0.0;
-  if (shape.sparse) shift = shift - dot_product(u, scaling_.centre);
-  const RowBlocks blocks{shape.rows, rows_per_block(shape)};
-  rows_.executor_.run(blocks.count(), [&](std::size_t block, int) {
-    const RowRange range = blocks.range(block);
-    const std::span<double> out = margins.subspan(range.begin, range.size());
-    visit_rows(shard, range, [&](auto rows) { margins_of(table, rows, u.data(), scaling_.centre.data(), out.data()); });
-    for (double& margin : out) margin += static_cast<double>(shift);
-  });
-  return work_of_reading(shape, 2);
+  MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
+  write_margins(v, false, margins);
+  return work_of(2);
 }
 
 Work LinearObjective::value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
                                             std::span<double> tallies_out) {
-  const std::size_t columns = rows_.columns();
-  MUSTER_CHECK(gradient.size() == dimension() && margins.size() == rows(), "a margin for every row");
+  MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
-  const GradientPass pass{rows_.source_,  rows_.executor_, kernel_table(rows_.instruction_set_),
-                          row_function(), margins,         scaling_.centre};
+  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, margins};
   const Sums sums = pass.all_blocks();
   value = sums.values[0];
-  const std::vector<double> by_v = scaling_.unscale(std::span(sums.values).subspan(kBefore, columns));
-  std::copy(by_v.begin(), by_v.end(), gradient.begin());
-  if (intercept_) gradient[columns] = sums.values[1];
-  std::copy_n(sums.values.begin() + 2, tallies(), tallies_out.begin());
-  return work_of_reading(rows_.shape(), 3);
+  write_gradient(sums, 1, gradient);
+  loss_.write_tallies(sums.values, tallies_out);
+  return work_of(3);
 }
 
 Work LinearObjective::curvature_product_at(std::span<const double> margins, std::span<double> product) {
-  const double bound = loss_ == Loss::logistic ? 0.25 : 1.0;  // the largest loss''
-  const Work work = multiply_at({}, margins, product);
-  for (double& value : product) value *= bound;
-  return work;
+  MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
+  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, margins};
+  write_gradient(pass.all_blocks(), loss_.bound_factor(), product);
+  return work_of(3);
 }
 
 Work LinearObjective::hessian_product_at(std::span<const double> margins, std::span<const double> of_v,
                                          std::span<double> product) {
-  return multiply_at(loss_ == Loss::squared ? std::span<const double>() : margins, of_v, product);
-}
-
-Work LinearObjective::multiply_at(std::span<const double> at, std::span<const double> of_v, std::span<double> product) {
-  const std::size_t columns = rows_.columns();
-  MUSTER_CHECK(product.size() == dimension() && of_v.size() == rows(), "a margin for every row");
-  const GradientPass pass{rows_.source_,
-                          rows_.executor_,
-                          kernel_table(rows_.instruction_set_),
-                          RowFunction::product,
-                          of_v,
-                          scaling_.centre,
-                          at};
-  const Sums sums = pass.all_blocks();
-  const std::vector<double> by_v = scaling_.unscale(std::span(sums.values).subspan(kBefore, columns));
-  std::copy(by_v.begin(), by_v.end(), product.begin());
-  if (intercept_) product[columns] = sums.values[1];
-  return work_of_reading(rows_.shape(), 3);
+  if (loss() == Loss::squared) return curvature_product_at(of_v, product);
+  MUSTER_CHECK(margins.size() == margin_count() && of_v.size() == margin_count(), "as many margins as rows have");
+  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::hessian, of_v, margins};
+  write_gradient(pass.all_blocks(), 1, product);
+  return work_of(3);
 }
 
 }  // namespace muster

@@ -23,6 +23,8 @@
 #include "muster/options.h"
 #include "objective/dealt_rows.h"
 #include "objective/kept_margins.h"
+#include "objective/row_blocks.h"
+#include "objective/row_loss.h"
 
 namespace muster {
 
@@ -73,40 +75,54 @@ class LinearRows {
   // by column and output Σ s ∂loss/∂margin (x_j − c_j)].
   Work certify(Loss loss, std::span<const double> w, std::span<const double> intercepts, std::span<const double> centre,
                std::span<double> sums);
-  // The same in two halves, for columns of which others hold the rest: margins as pairs (high, low), 2·rows() doubles
-  // to add over column blocks with ReduceOp::sum_double_double; and the sums from whole margins. Offsets belong to the
-  // second half, the intercept to the first.
-  Work certify_margins(std::span<const double> w, double intercept, std::span<double> margins);
-  Work certify_at(Loss loss, std::span<const double> margins, std::span<const double> centre, std::span<double> sums);
+  // The same in two halves, for columns of which others hold the rest: margins as pairs (high, low), a row's outputs
+  // side by side, to add over column blocks with ReduceOp::sum_double_double; and the sums from whole margins. Offsets
+  // belong to the second half, the intercepts to the first.
+  Work certify_margins(std::span<const double> w, std::span<const double> intercepts, std::span<double> margins);
+  Work certify_at(Loss loss, std::size_t outputs, std::span<const double> margins, std::span<const double> centre,
+                  std::span<double> sums);
 
  private:
   friend class LinearObjective;
-  friend class SoftmaxObjective;
+  void check_certificate(Loss loss, std::size_t outputs, std::span<const double> centre,
+                         std::span<const double> sums) const;
+
   std::unique_ptr<HeldRows> held_;  // where this was made of a shard
   RowSource& source_;
   Executor& executor_;
   InstructionSet instruction_set_;
 };
 
-// The data part of f in scaled coordinates: parameters v_1 … v_d, then the intercept where there is one.
-//     margin_i = Σ_j v_j (x_ij − centre_j)/scale_j + b + o_i
-// Tallies, logistic only: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0),
-// Σ s_i p_i(1 − p_i)].
+// The data part of f in scaled coordinates. A loss has `outputs` margins a row: one, or for softmax one a class.
+// Parameters: v_jk for each column j and output k, those of a column side by side, then the intercepts b_k where there
+// are any.
+//     margin_ik = Σ_j v_jk (x_ij − centre_j)/scale_j + b_k + o_i
+// Softmax: loss_i = log Σ_k e^margin_ik − margin_iy, y being i's class. Offsets, and shifts of all classes by one
+// (d+1)-vector, change nothing in it, and gradients have no part along them.
+//
+// Tallies. Logistic: [Σ_i 1(s_i > 0 and row i is not strictly on its side: (2y_i − 1)·margin_i <= 0), Σ s_i p_i(1 −
+// p_i)]. Softmax: [Σ_i 1(s_i > 0 and another margin of row i is as large as its class's), Σ_i s_i p_a p_b for a < b, by
+// rows].
+//
+// Hessian: Σ s L'' ⊗ x̃x̃ᵀ, with L'' the loss's second derivative by margins: a number, or diag p − ppᵀ. The bound has
+// its supremum instead, for softmax Böhning's ½(I − 11ᵀ/K) (objective/row_loss.h).
+//
 // Each row is read from memory once per call. From the first call of hessian_product or value_on_line on, the margins
-// at the last two points evaluated are kept: two doubles a row, and one more for Hessians. Of rows that are read anew
-// only the points are kept, and those two functions make a pass.
+// at the last two points evaluated are kept: two doubles a row and output. Of rows that are read anew only the points
+// are kept, and value_on_line makes a pass.
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
 class LinearObjective final : public RowObjective, public MarginFunction {
  public:
-  // rows must outlive it; where its source gains rows between two calls, the objective has them too.
-  LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept);
+  // rows must outlive it; where its source gains rows between two calls, the objective has them too. Targets of softmax
+  // are classes.
+  LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, bool intercept, std::size_t outputs = 1);
 
-  std::size_t dimension() const override;
-  std::size_t rows() const override;
-  double weight() const override;
-  std::size_t tallies() const override;
+  std::size_t dimension() const override { return (rows_.columns() + (intercept_ ? 1 : 0)) * outputs(); }
+  std::size_t rows() const override { return rows_.rows(); }
+  double weight() const override { return rows_.shape().weight; }
+  std::size_t tallies() const override { return loss_.tallies(); }
   Work value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
                           std::span<double> tallies) override;
   bool bounds_curvature() const override { return true; }
@@ -116,8 +132,8 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
                                     double& slope) override;
 
-  // As MarginFunction: margins without offsets, which the rows have beside them.
-  std::size_t margin_count() const override { return rows(); }
+  // As MarginFunction: margins without offsets, which the rows have beside them; a row's side by side.
+  std::size_t margin_count() const override { return rows() * outputs(); }
   Work margins(std::span<const double> v, std::span<double> margins) override;
   Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
                              std::span<double> tallies) override;
@@ -136,30 +152,36 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   // dense and nothing is left.
   std::vector<double> implicit_centre() const;
 
-  Loss loss() const { return loss_; }
+  Loss loss() const { return loss_.loss(); }
+  std::size_t outputs() const { return loss_.outputs(); }
   const Scaling& scaling() const { return scaling_; }
   bool has_intercept() const { return intercept_; }
 
  private:
+  struct FusedPass;
+  struct MarginPass;
+
   BatchModel batch_model() const;
-  RowFunction row_function() const { return loss_ == Loss::squared ? RowFunction::squared : RowFunction::logistic; }
-  // XᵀCm for the margins m of v, C as below; at: margins of the point, empty: C = diag(s).
-  Work multiply_at(std::span<const double> at, std::span<const double> of_v, std::span<double> product);
-  // XᵀCXv with C = diag(s), or s·loss'': at the point curved_at, or at the margins curve_at, computed where they are
-  // not known.
-  Work multiply(std::span<const double> v, std::span<double> product, std::span<const double> curved_at,
-                std::span<const double> curve_at, bool curvatures_known);
-  // Of how many rows margins are kept.
-  std::size_t rows_kept() const { return in_order() ? 0 : rows(); }
+  ModelPoint point_at(std::span<const double> v) const;
+  // ∂f/∂v from the sums of a pass, times factor.
+  void write_gradient(const Sums& sums, double factor, std::span<double> gradient) const;
+  // Of rows in memory, at v.
+  void write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) const;
+  // With offsets, kept from a pass before or found now.
+  std::span<const double> kept_margins(std::span<const double> w, Work& work);
+  // Of how many margins are kept.
+  std::size_t margins_kept() const { return in_order() ? 0 : margin_count(); }
+  Work work_of(double flops_per_value) const;  // of a pass, for each value and output
 
   LinearRows& rows_;
-  Loss loss_;
+  RowLoss loss_;
   Scaling scaling_;
   bool intercept_;
   DealtRows dealt_;
   std::optional<KeptMargins> margins_;  // nothing: not asked for
-  std::vector<double> curved_at_;       // the point of curvatures_
-  AlignedVector<double> curvatures_;    // s·loss'' by row
 };
+
+// H with aᵀHa = ∂²f/∂b² along a, from the tallies of softmax: K × K, Σ_k H_ak = 0.
+std::vector<double> curvature_by_intercepts(std::span<const double> tallies, std::size_t classes, double weight);
 
 }  // namespace muster

@@ -26,8 +26,8 @@ struct ClassRows {
   ClassCase shape;
   std::size_t stride;
   std::vector<T> storage;
-  std::vector<double> centre, targets, weights;
-  AlignedVector<double> u, intercepts, direction;
+  std::vector<double> centre, targets, weights, at;
+  AlignedVector<double> u, intercepts;
   const T* x;
 
   ClassRows(const ClassCase& asked, std::size_t misalignment)
@@ -36,7 +36,6 @@ struct ClassRows {
         storage(asked.rows * asked.cols + misalignment + 1),
         u(asked.cols * stride, 0.0),
         intercepts(stride, 0.0),
-        direction(asked.cols * stride, 0.0),
         x(storage.data() + misalignment) {
     std::mt19937_64 random(asked.rows * 1000 + asked.cols * 10 + asked.classes);
     std::normal_distribution<double> normal;
@@ -46,12 +45,12 @@ struct ClassRows {
       centre.push_back(few_bits());
       for (std::size_t k = 0; k < asked.classes; ++k)
         u[j * stride + k] = asked.spread * few_bits() / std::sqrt(static_cast<double>(asked.cols));
-      for (std::size_t k = 0; k < asked.classes; ++k) direction[j * stride + k] = few_bits();
     }
     for (std::size_t k = 0; k < asked.classes; ++k) intercepts[k] = few_bits();
     for (std::size_t i = 0; i < asked.rows; ++i) {
       targets.push_back(static_cast<double>(random() % asked.classes));
       weights.push_back(std::max(0.0, few_bits()));
+      for (std::size_t k = 0; k < asked.classes; ++k) at.push_back(asked.spread * few_bits());
     }
   }
 
@@ -59,9 +58,7 @@ struct ClassRows {
   double weight(std::size_t i) const { return shape.weights ? weights[i] : 1; }
   ClassRequest request(ClassFunction function) const {
     ClassRequest request{function, shape.classes, u.data(), centre.data(), intercepts.data()};
-    if (function != ClassFunction::hessian) return request;
-    request.direction = direction.data();
-    request.direction_intercepts = intercepts.data();
+    if (function == ClassFunction::hessian) request.at = at.data();
     return request;
   }
 };
@@ -100,27 +97,38 @@ ClassResult dense_result(const KernelTable& table, ClassFunction function, const
   return result;
 }
 
-// Every second column left out, so that rows are sparse; centres are the caller's affair.
+// Sparse rows: every second column is left out.
 template <class T>
-ClassResult sparse_result(const KernelTable& table, ClassFunction function, const ClassCase& shape) {
-  const ClassRows<T> rows(shape, 0);
+struct EveryOther {
   std::vector<std::uint64_t> row_begin{0};
   std::vector<std::uint32_t> columns;
   std::vector<T> values;
-  for (std::size_t i = 0; i < shape.rows; ++i) {
-    for (std::size_t j = i % 2; j < shape.cols; j += 2) {
-      columns.push_back(static_cast<std::uint32_t>(j));
-      values.push_back(rows.x[i * shape.cols + j]);
+
+  explicit EveryOther(const ClassRows<T>& rows) {
+    for (std::size_t i = 0; i < rows.shape.rows; ++i) {
+      for (std::size_t j = i % 2; j < rows.shape.cols; j += 2) {
+        columns.push_back(static_cast<std::uint32_t>(j));
+        values.push_back(rows.x[i * rows.shape.cols + j]);
+      }
+      row_begin.push_back(values.size());
     }
-    row_begin.push_back(values.size());
   }
+  SparseRows<T> rows(const ClassCase& shape) const {
+    return {row_begin.data(), columns.data(), values.data(), shape.rows, shape.cols};
+  }
+};
+
+// Centres are the caller's affair.
+template <class T>
+ClassResult sparse_result(const KernelTable& table, ClassFunction function, const ClassCase& shape) {
+  const ClassRows<T> rows(shape, 0);
+  const EveryOther<T> sparse(rows);
   ClassResult result(shape);
   std::vector<double> room(class_room(0, shape.classes));
   ClassRequest request = rows.request(function);
   request.centre = nullptr;
   result.run([&](ClassSums& sums) {
-    table.sparse<T>().class_pass({row_begin.data(), columns.data(), values.data(), shape.rows, shape.cols}, rows.data(),
-                                 request, room.data(), sums);
+    table.sparse<T>().class_pass(sparse.rows(shape), rows.data(), request, room.data(), sums);
   });
   return result;
 }
@@ -209,6 +217,49 @@ TEST_P(ClassKernels, PassIsItsTwinWhateverTheStorageAndItsPlace) {
   }
 }
 
+// Margins have the bits of the pass, and from them residuals and products make its sums.
+template <class Kernels, class Rows>
+void expect_halves_make_the_pass(const KernelTable& table, const Kernels& kernels, Rows rows, RowData data,
+                                 ClassRequest request, const ClassCase& shape) {
+  const std::size_t classes = shape.classes, stride = class_stride(classes), count = rows.rows * classes;
+  std::vector<double> room(class_room(shape.cols, classes)), of_pass(count), of_half(count);
+  ClassResult whole(shape), halves(shape);
+  request.margins = of_pass.data();
+  whole.run([&](ClassSums& sums) { kernels.class_pass(rows, data, request, room.data(), sums); });
+  request.margins = of_half.data();
+  kernels.class_margins(rows, request, room.data());
+  ASSERT_EQ(of_half, of_pass);
+  std::vector<double> margins(rows.rows * stride, 0.0), at(rows.rows * stride, 0.0);
+  for (std::size_t i = 0; i < count; ++i) {
+    margins[i / classes * stride + i % classes] = of_half[i];
+    if (request.at) at[i / classes * stride + i % classes] = request.at[i];
+  }
+  halves.run([&](ClassSums& sums) {
+    table.class_residuals(request.function, margins.data(), at.data(), rows.rows, data, classes, sums);
+    kernels.add_class_products(rows, margins.data(), classes, request.centre, room.data(), sums.gradient);
+  });
+  expect_close(halves, whole, shape, 1e-13);
+}
+
+TEST_P(ClassKernels, HalvesMakeThePass) {
+  for (const ClassFunction function : {ClassFunction::softmax, ClassFunction::bound, ClassFunction::hessian}) {
+    for (const ClassCase& shape : class_cases()) {
+      const ClassRows<double> wide(shape, 1);
+      const ClassRows<float> narrow(shape, 1);
+      expect_halves_make_the_pass(table, table.dense64, DenseRows<double>{wide.x, shape.rows, shape.cols}, wide.data(),
+                                  wide.request(function), shape);
+      expect_halves_make_the_pass(table, table.dense32, DenseRows<float>{narrow.x, shape.rows, shape.cols},
+                                  narrow.data(), narrow.request(function), shape);
+      const EveryOther<double> sparse(wide);
+      expect_halves_make_the_pass(table, table.sparse64, sparse.rows(shape), wide.data(), wide.request(function),
+                                  shape);
+      const EveryOther<float> narrow_sparse(narrow);
+      expect_halves_make_the_pass(table, table.sparse32, narrow_sparse.rows(shape), narrow.data(),
+                                  narrow.request(function), shape);
+    }
+  }
+}
+
 TEST_P(ClassKernels, SoftmaxIsTheTextbooks) {
   for (const ClassCase& shape : class_cases())
     expect_close(dense_result<double>(table, ClassFunction::softmax, shape), naive_result(shape), shape, 1e-12);
@@ -223,7 +274,7 @@ TEST_P(ClassKernels, SoftmaxKeepsSmallAndLargeLosses) {
       const double y = 0;
       ClassSums sums;
       sums.residuals = residuals.data();
-      table.class_residuals(ClassFunction::softmax, margins.data(), 1, {&y, nullptr, nullptr}, 2, sums);
+      table.class_residuals(ClassFunction::softmax, margins.data(), nullptr, 1, {&y, nullptr, nullptr}, 2, sums);
       const double z = side * distance, target = 1;
       double logistic = 0;
       PassSums two;

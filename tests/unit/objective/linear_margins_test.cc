@@ -1,6 +1,8 @@
 // The two halves of a pass against the whole, for all columns and for blocks of them.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/double_double.h"
 #include "data/column_blocks.h"
 #include "objective/linear_rows.h"
@@ -11,13 +13,16 @@ namespace {
 
 struct MarginCase {
   Loss loss;
+  std::size_t outputs;
   bool sparse, single;
 };
 
 Shard shard_of(const MarginCase& c) {
   testing::Shape shape{.rows = 700, .cols = 11, .density = c.sparse ? 0.3 : 1, .weights = true, .offsets = true};
   shape.classes = c.loss == Loss::logistic;
-  const Shard dense = testing::dense_shard(shape);
+  Shard dense = testing::dense_shard(shape);
+  for (std::size_t i = 0; i < dense.rows() && c.outputs > 1; ++i)
+    dense.targets[i] = static_cast<double>(i * i % c.outputs);
   if (c.sparse) return testing::as_sparse(dense, c.single);
   return c.single ? testing::as_float32(dense) : dense;
 }
@@ -39,34 +44,35 @@ std::vector<double> some_point(std::size_t length) {
 
 class Margins : public ::testing::TestWithParam<int> {
  protected:
-  MarginCase c_{GetParam() % 2 == 0 ? Loss::squared : Loss::logistic, GetParam() / 2 % 2 == 0, GetParam() / 4 == 0};
+  Loss loss_ = std::array{Loss::squared, Loss::logistic, Loss::softmax}[static_cast<std::size_t>(GetParam()) / 4];
+  MarginCase c_{loss_, loss_ == Loss::softmax ? 5u : 1u, GetParam() % 2 == 0, GetParam() / 2 % 2 == 0};
 };
 
 TEST_P(Margins, OfBlocksOfColumnsAddUpToTheWholePassAndGiveItsGradient) {
   const Shard shard = shard_of(c_);
-  const std::size_t cols = shard.cols();
+  const std::size_t cols = shard.cols(), outputs = c_.outputs;
   Executor executor(2);
   for (const InstructionSet set : {InstructionSet::scalar, best_instruction_set()}) {
     LinearRows rows(shard, executor, set);
-    LinearObjective whole(rows, c_.loss, some_scaling(0, cols), true);
-    const std::vector<double> v = some_point(cols + 1);
-    std::vector<double> gradient(cols + 1), product(cols + 1), hessian(cols + 1), tallies(whole.tallies());
+    LinearObjective whole(rows, c_.loss, some_scaling(0, cols), true, outputs);
+    const std::vector<double> v = some_point((cols + 1) * outputs);
+    std::vector<double> gradient(v.size()), product(v.size()), hessian(v.size()), tallies(whole.tallies());
     double value = 0;
     whole.value_and_gradient(v, value, gradient, tallies);
     whole.curvature_product(v, product);
     whole.hessian_product(v, v, hessian);
     for (const std::vector<std::size_t>& begins : {std::vector<std::size_t>{0, cols}, {0, 3, 3, 8, cols}}) {
-      std::vector<double> margins(shard.rows(), 0.0), part(shard.rows());
+      std::vector<double> margins(whole.margin_count(), 0.0), part(margins.size());
       for (const bool second : {false, true}) {
         for (std::size_t b = 0; b + 1 < begins.size(); ++b) {
           const std::size_t begin = begins[b], end = begins[b + 1];
           const bool last = b + 2 == begins.size();
           const Shard block = columns_between(shard, begin, end);
           LinearRows block_rows(block, executor, set);
-          LinearObjective objective(block_rows, c_.loss, some_scaling(begin, end), last);
+          LinearObjective objective(block_rows, c_.loss, some_scaling(begin, end), last, outputs);
           const std::size_t length = objective.dimension();
           if (!second) {
-            objective.margins(std::span(v).subspan(begin, length), part);
+            objective.margins(std::span(v).subspan(begin * outputs, length), part);
             for (std::size_t i = 0; i < part.size(); ++i) margins[i] += part[i];
             continue;
           }
@@ -78,9 +84,9 @@ TEST_P(Margins, OfBlocksOfColumnsAddUpToTheWholePassAndGiveItsGradient) {
           objective.hessian_product_at(margins, margins, hessian_at);
           EXPECT_NEAR(value_at, value, 1e-11 * std::abs(value));
           for (std::size_t j = 0; j < length; ++j) {
-            EXPECT_NEAR(gradient_at[j], gradient[begin + j], 1e-10) << begin + j;
-            EXPECT_NEAR(product_at[j], product[begin + j], 1e-10) << begin + j;
-            EXPECT_NEAR(hessian_at[j], hessian[begin + j], 1e-10) << begin + j;
+            EXPECT_NEAR(gradient_at[j], gradient[begin * outputs + j], 1e-10) << begin << ' ' << j;
+            EXPECT_NEAR(product_at[j], product[begin * outputs + j], 1e-10) << begin << ' ' << j;
+            EXPECT_NEAR(hessian_at[j], hessian[begin * outputs + j], 1e-10) << begin << ' ' << j;
           }
           for (std::size_t t = 0; t < tallies.size(); ++t) EXPECT_NEAR(tallies_at[t], tallies[t], 1e-10);
         }
@@ -91,18 +97,19 @@ TEST_P(Margins, OfBlocksOfColumnsAddUpToTheWholePassAndGiveItsGradient) {
 
 TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
   const Shard shard = shard_of(c_);
-  const std::size_t cols = shard.cols(), cut = 5;
+  const std::size_t cols = shard.cols(), cut = 5, outputs = c_.outputs;
   Executor executor(2);
-  const std::vector<double> w = some_point(cols), centre = some_scaling(0, cols).centre;
+  const std::vector<double> w = some_point(cols * outputs), centre = some_scaling(0, cols).centre;
+  const std::vector<double> intercepts(outputs, 0.7), none(outputs, 0.0);
   LinearRows rows(shard, executor, best_instruction_set());
-  std::vector<double> sums(2 * (cols + 2));
-  const double intercept = 0.7;
-  rows.certify(c_.loss, w, {&intercept, 1}, centre, sums);
-  std::vector<double> margins(2 * shard.rows(), 0.0), part(2 * shard.rows());
+  std::vector<double> sums(2 * (1 + (cols + 1) * outputs));
+  rows.certify(c_.loss, w, intercepts, centre, sums);
+  std::vector<double> margins(2 * shard.rows() * outputs, 0.0), part(margins.size());
   const Shard blocks[] = {columns_between(shard, 0, cut), columns_between(shard, cut, cols)};
   for (const std::size_t b : {0, 1}) {
     LinearRows block(blocks[b], executor, best_instruction_set());
-    block.certify_margins(std::span(w).subspan(b * cut, block.columns()), b == 1 ? 0.7 : 0, part);
+    block.certify_margins(std::span(w).subspan(b * cut * outputs, block.columns() * outputs),
+                          b == 1 ? intercepts : none, part);
     for (std::size_t i = 0; i < margins.size(); i += 2) {
       const DoubleDouble sum = DoubleDouble(margins[i], margins[i + 1]) + DoubleDouble(part[i], part[i + 1]);
       margins[i] = sum.high;
@@ -111,21 +118,21 @@ TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
   }
   for (const std::size_t b : {0, 1}) {
     LinearRows block(blocks[b], executor, best_instruction_set());
-    std::vector<double> got(2 * (block.columns() + 2));
-    block.certify_at(c_.loss, margins, std::span(centre).subspan(b * cut, block.columns()), got);
-    const double unit = c_.loss == Loss::squared ? 1e-25 : 1e-12;  // the logistic function is a double's
+    std::vector<double> got(2 * (1 + (block.columns() + 1) * outputs));
+    block.certify_at(c_.loss, outputs, margins, std::span(centre).subspan(b * cut, block.columns()), got);
+    const double unit = c_.loss == Loss::squared ? 1e-25 : 1e-12;  // of classes the loss is a double's
     const auto expect_pair = [&](std::size_t i, std::size_t j) {
       const DoubleDouble difference =
           DoubleDouble(got[2 * i], got[2 * i + 1]) - DoubleDouble(sums[2 * j], sums[2 * j + 1]);
       EXPECT_NEAR(static_cast<double>(difference), 0, unit * (1 + std::abs(sums[2 * j]))) << j;
     };
-    expect_pair(0, 0);
-    expect_pair(1, 1);
-    for (std::size_t j = 0; j < block.columns(); ++j) expect_pair(2 + j, 2 + b * cut + j);
+    for (std::size_t i = 0; i <= outputs; ++i) expect_pair(i, i);
+    for (std::size_t i = 0; i < block.columns() * outputs; ++i)
+      expect_pair(1 + outputs + i, 1 + outputs + b * cut * outputs + i);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, Margins, ::testing::Range(0, 8));
+INSTANTIATE_TEST_SUITE_P(, Margins, ::testing::Range(0, 12));
 
 }  // namespace
 }  // namespace muster

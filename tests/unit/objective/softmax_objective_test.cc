@@ -1,10 +1,9 @@
-#include "objective/softmax_objective.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
+#include "objective/linear_rows.h"
 #include "shards.h"
 
 namespace muster {
@@ -47,7 +46,7 @@ AtPoint softmax_at(const Shard& shard, std::size_t classes, std::span<const doub
   Executor executor(threads);
   LinearRows rows(shard, executor, set);
   const bool intercept = v.size() > shard.cols() * classes;
-  SoftmaxObjective objective(rows, classes, scaling_of(shard.cols()), intercept);
+  LinearObjective objective(rows, Loss::softmax, scaling_of(shard.cols()), intercept, classes);
   AtPoint at{0, std::vector<double>(v.size()), std::vector<double>(objective.tallies()), std::vector<double>(v.size())};
   objective.value_and_gradient(v, at.value, at.gradient, at.tallies);
   objective.curvature_product(v, at.product);
@@ -195,7 +194,7 @@ TEST(SoftmaxObjective, HessianProductIsTheDerivativeOfTheGradient) {
       for (const int threads : {1, 3}) {
         Executor executor(threads);
         LinearRows rows(shard, executor, set);
-        SoftmaxObjective objective(rows, classes, scaling_of(cols), true);
+        LinearObjective objective(rows, Loss::softmax, scaling_of(cols), true, classes);
         ASSERT_TRUE(objective.has_hessian());
         objective.hessian_product(w, v, threads == 1 ? product : again);
       }
@@ -203,6 +202,60 @@ TEST(SoftmaxObjective, HessianProductIsTheDerivativeOfTheGradient) {
       for (std::size_t j = 0; j < v.size(); ++j)
         EXPECT_NEAR(product[j], (up[j] - down[j]) / (2 * step), 1e-6 * (1 + std::fabs(product[j]))) << j;
     }
+  }
+}
+
+// Whatever was evaluated in between, and whether or not margins at the point are kept.
+TEST(SoftmaxObjective, HessianProductHasTheSameBitsFromKeptMargins) {
+  const std::size_t classes = 3, cols = 5;
+  const Shard dense = class_shard({.rows = 2000, .cols = cols, .density = 0.6, .weights = true}, classes);
+  for (const Shard& shard : {dense, as_sparse(dense)}) {
+    Executor executor(2);
+    LinearRows rows(shard, executor, best_instruction_set());
+    LinearObjective objective(rows, Loss::softmax, scaling_of(cols), true, classes);
+    const std::vector<double> w = point_of((cols + 1) * classes), v(w.rbegin(), w.rend());
+    std::vector<double> product(w.size()), again(w.size()), tallies(objective.tallies());
+    double value = 0;
+    objective.hessian_product(w, v, product);
+    objective.value_and_gradient(v, value, again, tallies);
+    objective.value_and_gradient(w, value, again, tallies);
+    objective.hessian_product(w, v, again);
+    EXPECT_EQ(again, product);
+    objective.value_and_gradient(std::vector<double>(w.size()), value, again, tallies);
+    objective.value_and_gradient(v, value, again, tallies);
+    objective.hessian_product(w, v, again);
+    EXPECT_EQ(again, product);
+  }
+}
+
+TEST(SoftmaxObjective, ValueOnALineIsTheValueThere) {
+  const std::size_t classes = 4, cols = 5;
+  const Shard dense = class_shard({.rows = 20000, .cols = cols, .density = 0.6, .weights = true}, classes);
+  for (const Shard& shard : {dense, as_sparse(dense)}) {
+    std::vector<double> slopes;
+    for (const int threads : {1, 3}) {
+      Executor executor(threads);
+      LinearRows rows(shard, executor, best_instruction_set());
+      LinearObjective objective(rows, Loss::softmax, scaling_of(cols), true, classes);
+      const std::vector<double> a = point_of((cols + 1) * classes), b(a.rbegin(), a.rend());
+      std::vector<double> at(a.size()), gradient(a.size()), tallies(objective.tallies());
+      double value = 0, on_line = 0, slope = 0;
+      EXPECT_FALSE(objective.value_on_line(a, b, 0.5, on_line, slope)) << "neither end was evaluated";
+      objective.value_and_gradient(a, value, gradient, tallies);
+      EXPECT_FALSE(objective.value_on_line(a, b, 0.5, on_line, slope)) << "one end was not evaluated";
+      objective.value_and_gradient(b, value, gradient, tallies);
+      for (const double t : {-0.5, 0.0, 0.3, 1.0, 4.0}) {
+        ASSERT_TRUE(objective.value_on_line(a, b, t, on_line, slope));
+        slopes.push_back(slope);
+        for (std::size_t j = 0; j < a.size(); ++j) at[j] = a[j] + t * (b[j] - a[j]);
+        const AtPoint there = softmax_at(shard, classes, at);
+        double along = 0;
+        for (std::size_t j = 0; j < a.size(); ++j) along += there.gradient[j] * (b[j] - a[j]);
+        EXPECT_NEAR(on_line, there.value, 1e-12 * there.value);
+        EXPECT_NEAR(slope, along, 1e-12 * there.value);
+      }
+    }
+    EXPECT_TRUE(std::equal(slopes.begin(), slopes.begin() + 5, slopes.begin() + 5));
   }
 }
 

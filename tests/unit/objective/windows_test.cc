@@ -65,12 +65,39 @@ std::vector<Shard> kinds() {
   return {dense, with_power, as_sparse(dense), as_sparse(dense, true)};
 }
 
+std::vector<double> sums_of_objective(LinearObjective& objective) {
+  std::vector<double> all;
+  const auto keep = [&](const std::vector<double>& sums) { all.insert(all.end(), sums.begin(), sums.end()); };
+  std::vector<double> v(objective.dimension()), gradient(v.size()), tallies(objective.tallies());
+  for (std::size_t j = 0; j < v.size(); ++j) v[j] = std::sin(1 + static_cast<double>(j));
+  double value = 0;
+  objective.value_and_gradient(v, value, gradient, tallies);
+  keep(gradient);
+  keep(tallies);
+  keep({value, objective.weight(), static_cast<double>(objective.rows())});
+  objective.curvature_product(v, gradient);
+  keep(gradient);
+  const std::vector<double> other(v.rbegin(), v.rend());
+  double slope = 0;
+  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
+  objective.value_and_gradient(v, value, gradient, tallies);
+  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
+  objective.value_and_gradient(other, value, gradient, tallies);
+  EXPECT_TRUE(objective.value_on_line(v, other, 0.3, value, slope));
+  keep({value, slope});
+  for (int again = 0; again < 2; ++again) {
+    objective.hessian_product(v, other, gradient);
+    keep(gradient);
+  }
+  return all;
+}
+
 // Every sum that a pass can make.
 std::vector<double> all_sums(LinearRows& rows) {
   const std::size_t d = rows.columns();
   std::vector<double> all;
   const auto keep = [&](const std::vector<double>& sums) { all.insert(all.end(), sums.begin(), sums.end()); };
-  std::vector<double> centre(d + 1), v(d + 1), sums(d + 2), pairs(2 * (d + 2)), ranges(4 * d), gradient(d + 1);
+  std::vector<double> centre(d + 1), v(d + 1), sums(d + 2), pairs(2 * (d + 2)), ranges(4 * d);
   for (std::size_t j = 0; j <= d; ++j) {
     centre[j] = 0.125 * static_cast<double>(j);
     v[j] = std::sin(1 + static_cast<double>(j));
@@ -88,29 +115,13 @@ std::vector<double> all_sums(LinearRows& rows) {
     rows.accumulate(statistics);
     keep(statistics.sums);
   }
-  Scaling scaling{{centre.begin(), centre.end() - 1}, std::vector<double>(d, 0.75)};
-  LinearObjective objective(rows, Loss::logistic, scaling, true);
-  double value = 0, tallies[2];
-  objective.value_and_gradient(v, value, gradient, tallies);
-  keep(gradient);
-  keep({value, tallies[0], tallies[1], objective.weight(), static_cast<double>(objective.rows())});
-  objective.curvature_product(v, gradient);
-  keep(gradient);
-  std::vector<double> other(v.rbegin(), v.rend());
-  double slope = 0;
-  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
-  objective.value_and_gradient(v, value, gradient, tallies);
-  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
-  objective.value_and_gradient(other, value, gradient, tallies);
-  EXPECT_TRUE(objective.value_on_line(v, other, 0.3, value, slope));
-  keep({value, slope});
-  for (int again = 0; again < 2; ++again) {
-    objective.hessian_product(v, other, gradient);
-    keep(gradient);
-  }
+  const Scaling scaling{{centre.begin(), centre.end() - 1}, std::vector<double>(d, 0.75)};
+  LinearObjective logistic(rows, Loss::logistic, scaling, true), softmax(rows, Loss::softmax, scaling, true, 2);
+  keep(sums_of_objective(logistic));
+  keep(sums_of_objective(softmax));
   double weight = 0;
   rows.each_target([&](double y, double s) { weight += y * s; });
-  keep({weight, objective.largest_row_curvature()});
+  keep({weight, logistic.largest_row_curvature()});
   return all;
 }
 
