@@ -153,8 +153,6 @@ void check_foreign_options(const TrainOptions& options) {
 }
 
 void check_softmax(const TrainOptions& options) {
-  require(!cuts_columns(options.run.split),
-          "--loss softmax has all columns of a row together: use --split rows, or drop --split");
   require(options.data.offset.empty(),
           "--offset adds the same to every class's margin, which changes nothing under --loss softmax: drop it");
   const ServerOptions& server = options.run.server;

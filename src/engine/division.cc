@@ -15,8 +15,8 @@ namespace {
 
 constexpr Tag kPieceTag = 1;
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
-// Up to so many columns a gradient is a small message, and one rank holds the vectors of any solver with ease.
-constexpr std::size_t kFewColumns = 20'000;
+// Up to so many coordinates a gradient is a small message, and one rank holds the vectors of any solver with ease.
+constexpr std::size_t kFewCoordinates = 20'000;
 // Rows are kept where another split would not move less than this of what they move.
 constexpr double kWorthwhile = 0.5;
 
@@ -96,15 +96,17 @@ void check_split(const RunOptions& run, int ranks) {
       shape.rows, shape.columns, shape.rows * shape.columns, ranks == 1 ? "is" : "are", ranks));
 }
 
-SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks) {
+SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks,
+                         std::size_t outputs) {
   if (run.split.kind != SplitOptions::Kind::automatic || run.mode != Mode::mapreduce)
     return {shape_asked_for(run.split, ranks)};
   const GridShape by_rows{ranks, 1};
   if (ranks == 1) return {by_rows, "rows, because one worker holds everything"};
   if (run.solver == SolverChoice::exact) return {by_rows, "rows, because exact needs all columns of a row together"};
-  if (columns <= kFewColumns)
-    return {by_rows, fmt::format("rows, because a gradient by {} column{} is a small message", columns,
-                                 columns == 1 ? "" : "s")};
+  const std::string classes = outputs > 1 ? fmt::format(" and {} classes", outputs) : "";
+  if (columns * outputs <= kFewCoordinates)
+    return {by_rows, fmt::format("rows, because a gradient by {} column{}{} is a small message", columns,
+                                 columns == 1 ? "" : "s", classes)};
   const auto d = static_cast<double>(columns), n = static_cast<double>(rows);
   GridShape best = by_rows;
   for (int r = ranks; r >= 1; --r) {
@@ -116,10 +118,11 @@ SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_
     return {by_rows,
             fmt::format("rows, because margins of {} rows are no smaller a message than a gradient by {} columns", rows,
                         columns)};
-  return {best, fmt::format("{}, because with {} columns and {} rows a round adds {:.0f} numbers at each worker, and "
-                            "by rows it would add "
-                            "{:.0f}",
-                            name(best), columns, rows, moved, by_rows_moved)};
+  const auto k = static_cast<double>(outputs);
+  return {best, fmt::format("{}, because with {} columns{} and {} rows a round adds {:.0f} numbers at each worker, and "
+                            "by rows it would add {:.0f}",
+                            name(best), columns, outputs > 1 ? fmt::format(", {} classes", outputs) : "", rows,
+                            k * moved, k * by_rows_moved)};
 }
 
 Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : choice_(choice) {

@@ -23,9 +23,10 @@ struct SplitChoice {
   std::string reason = {};  // empty where it was asked for
 };
 
-// From numbers that are equal on every rank: columns and rows of the data, and the ranks. By columns where they are so
-// many more than the rows that margins are the smaller message.
-SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks);
+// From numbers that are equal on every rank: columns and rows of the data, the ranks, and a model's outputs. By columns
+// where they are so many more than the rows that margins are the smaller message.
+SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks,
+                         std::size_t outputs = 1);
 
 // Throws InputError where the grid asked for is not that of so many ranks.
 void check_split(const RunOptions& run, int ranks);

@@ -141,13 +141,12 @@ void finish_report(const TrainOptions& options, const LoadSummary& summary, cons
 
 SplitChoice split_of(const TrainOptions& options, const Dataset& data, int ranks) {
   const RunOptions& run = options.run;
-  SplitChoice choice =
-      choose_split(run, data.encoding.feature_count(), data.summary.rows_read - data.summary.rows_dropped, ranks);
+  const std::size_t outputs = options.problem.loss == Loss::softmax ? data.encoding.classes.size() : 1;
+  SplitChoice choice = choose_split(run, data.encoding.feature_count(),
+                                    data.summary.rows_read - data.summary.rows_dropped, ranks, outputs);
   if (choice.shape.columns == 1) return choice;
   if (options.tuning.folds > 0 || options.summary)
     return {{ranks, 1}, "rows, because tuning and summaries weigh whole rows anew"};
-  if (options.problem.loss == Loss::softmax)
-    return {{ranks, 1}, "rows, because softmax has all columns of a row together"};
   if (!data.streamed) return choice;
   if (run.split.kind != SplitOptions::Kind::automatic)
     throw InputError(

@@ -133,14 +133,15 @@ def test_conjugate_gradients_end_at_the_exact_solution(tmp_path, split, name):
     check(tmp_path / "model.json", train_csv, test_csv, REFERENCE[name]["ols_tr"], REFERENCE[name]["ols_te"])
 
 
+@pytest.mark.parametrize("cut", ["rows", "features"])
 @pytest.mark.parametrize("name", ["skl_digits", "satellite", "letter", "shuttle"])
-def test_softmax(tmp_path, split, name):
+def test_softmax(tmp_path, split, name, cut):
     """Their points have a largest derivative of up to 3e-6; ours are proven to 1e-9, so they are below, by no more than
     what |gradient|²/(2 lam) leaves them."""
     train_csv, test_csv, _ = split(name)
     expected = REFERENCE[name]
     run("train", train_csv, "--target", "y", "--loss", "softmax", "--l2", expected["lam"], "--standardize", "--tolerance",
-        "1e-9", "-n", 2, "-o", tmp_path / "model.json", timeout=300)
+        "1e-9", "-n", 2, "--split", cut, "-o", tmp_path / "model.json", timeout=300)
     certificate = json.loads((tmp_path / "model.json").read_text())["certificate"]
     assert certificate["suboptimality_bound"] <= 1e-9 * certificate["relative_target"]
     assert certificate["objective"] <= expected["obj"] * (1 + 1e-9)

@@ -193,6 +193,30 @@ def test_a_lasso_makes_zeros(tmp_path, numbers):
     assert model["certificate"]["objective"] == pytest.approx(other["certificate"]["objective"], rel=1e-6)
 
 
+@pytest.mark.parametrize("split, workers, solver", [
+    ("features", 4, "lbfgs"), ("2x2", 4, "newton-cg"), ("1x3", 3, "nesterov"), ("features", 9, "gd")])
+def test_columns_can_be_split(tmp_path, numbers, split, workers, solver):
+    """Nine workers have three columns: some have none."""
+    how = ["--l2", "0.01", "--tolerance", "1e-11", "--reproducible"]
+    whole = fit(tmp_path, table(numbers), *how, name="rows.json")
+    model = fit(tmp_path, table(numbers), *how, "--split", split, "-n", workers, "--solver", solver)
+    assert model["certificate"]["same_model_on_all_ranks"] is True
+    assert model["certificate"]["objective"] == pytest.approx(whole["certificate"]["objective"], rel=1e-11)
+    np.testing.assert_allclose(matrix(model), matrix(whole), rtol=1e-4, atol=1e-6)
+    again = fit(tmp_path, table(numbers), *how, "--split", split, "-n", workers, "--solver", solver, "--transport", "sim",
+                "--threads", 2, name="sim.json")
+    np.testing.assert_array_equal(matrix(again), matrix(model))
+
+
+def test_trial_steps_of_a_line_search_are_no_passes(tmp_path, numbers):
+    """lbfgs passes over the rows once a round but for the baseline, the start and the intercepts at the end."""
+    fit(tmp_path, table(numbers), "--l2", "0.0001", "--tolerance", "1e-10", "--solver", "lbfgs", "--report",
+        tmp_path / "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["rounds_done"] > 15
+    assert report["passes"] <= report["rounds_done"] + 10
+
+
 def test_a_stopped_run_resumes(tmp_path, numbers):
     args = ["--l2", "0.001", "--tolerance", "1e-9", "--checkpoint", tmp_path / "c", "--resume"]
     part = fit(tmp_path, table(numbers), *args, "--max-rounds", "5", code=3)
@@ -216,7 +240,6 @@ def test_separable_classes_end_the_run_by_name(tmp_path):
     (["--offset", "c"], ["--offset", "every class", "drop it"]),
     (["--mode", "parameter-server", "--solver", "ftrl"], ["--solver ftrl", "softmax", "--solver dave"]),
     (["--mode", "parameter-server", "--solver", "sgd", "--batch", "8"], ["softmax", "drop --batch"]),
-    (["--split", "features"], ["--loss softmax", "--split rows"]),
     (["--solver", "exact"], ["--solver exact", "--loss softmax", "--solver lbfgs"]),
     (["--positive", "elm"], ["--positive goes with --loss logistic"])])
 def test_what_does_not_go_with_softmax_is_said(tmp_path, numbers, args, words):

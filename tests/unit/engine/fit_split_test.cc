@@ -33,8 +33,11 @@ Table split_table(Loss loss, bool weights, bool offsets, std::size_t rows = 203)
     if (offsets) table.offsets.push_back(0.5 * normal(random));
     margin += offsets ? table.offsets.back() : 0;
     const double y = margin + normal(random);
-    table.y.push_back(loss == Loss::logistic ? static_cast<double>(y > 0) : y);
+    table.y.push_back(loss == Loss::logistic  ? static_cast<double>(y > 0)
+                      : loss == Loss::softmax ? static_cast<double>(y > 2) + static_cast<double>(y < -1) * 2
+                                              : y);
   }
+  if (loss == Loss::softmax) table.classes = {"middle", "high", "low"};
   return table;
 }
 
@@ -87,7 +90,9 @@ void expect_same_fit(const FitResult& got, const FitResult& wanted, double digit
   ASSERT_EQ(got.model.w.size(), wanted.model.w.size());
   for (std::size_t j = 0; j < got.model.w.size(); ++j)
     EXPECT_NEAR(got.model.w[j], wanted.model.w[j], unit * (std::abs(wanted.model.w[j]) + 1e-6)) << j;
-  EXPECT_NEAR(got.model.intercepts[0], wanted.model.intercepts[0], unit * (std::abs(wanted.model.intercepts[0]) + 1));
+  ASSERT_EQ(got.model.outputs(), wanted.model.outputs());
+  for (std::size_t k = 0; k < got.model.outputs(); ++k)
+    EXPECT_NEAR(got.model.intercepts[k], wanted.model.intercepts[k], unit * (std::abs(wanted.model.intercepts[k]) + 1));
   const Certificate &mine = got.report.certificate, &theirs = wanted.report.certificate;
   EXPECT_NEAR(mine.objective, theirs.objective, unit * std::abs(theirs.objective));
   EXPECT_NEAR(mine.gradient_norm, theirs.gradient_norm, unit);
@@ -143,6 +148,11 @@ INSTANTIATE_TEST_SUITE_P(
         SplitCase{"LogisticNoPenalty", Loss::logistic, SolverChoice::lbfgs, false, false, true, false, 0, 0, false},
         SplitCase{"LogisticGd", Loss::logistic, SolverChoice::gd, false, true, false, false, 0.1, 0, true},
         SplitCase{"Lasso", Loss::squared, SolverChoice::nesterov, true, false, true, true, 0.01, 0.1, false},
+        SplitCase{"Softmax", Loss::softmax, SolverChoice::automatic, true, false, true, false, 0.01, 0, false},
+        SplitCase{"SoftmaxSparse", Loss::softmax, SolverChoice::lbfgs, true, false, true, true, 0.01, 0, true},
+        SplitCase{"SoftmaxThroughTheOrigin", Loss::softmax, SolverChoice::gd, false, false, false, true, 0.1, 0, false},
+        SplitCase{"SoftmaxNewton", Loss::softmax, SolverChoice::newton_cg, true, false, true, true, 0.01, 0, false},
+        SplitCase{"SoftmaxLasso", Loss::softmax, SolverChoice::nesterov, true, false, true, false, 0, 0.02, true},
         SplitCase{"LogisticLasso", Loss::logistic, SolverChoice::nesterov, false, true, true, false, 0, 0.02, true}),
     [](const auto& instance) { return instance.param.name; });
 
@@ -199,9 +209,23 @@ TEST(SplitDependence, ColumnsThatFollowFromOthersAreNamedWhoeverHoldsThem) {
   }
 }
 
-TEST(SplitBits, AGridHasTheSameBitsOnThreadsAndSimulated) {
-  const Table table = split_table(Loss::logistic, true, true);
-  const TrainOptions options = with(Loss::logistic, SolverChoice::lbfgs, 0.01);
+// No rank of these grids' last row blocks has a row, and some have no column.
+TEST(SplitOfSoftmax, RanksWithoutRowsOrColumnsTakePart) {
+  Table table = split_table(Loss::softmax, false, false, 6);
+  table.y = {0, 1, 2, 0, 1, 2};
+  TrainOptions options = with(Loss::softmax, SolverChoice::gd, 0.1);
+  options.stop.tolerance = 1e-9;
+  const FitResult rows = fit_on(table, options);
+  for (const GridShape shape : {GridShape{8, 1}, {8, 2}, {1, 9}, {2, 9}})
+    expect_same_fit(fit_on_grid(table, options, {shape}), rows, 7);
+}
+
+class SplitBits : public ::testing::TestWithParam<Loss> {};
+INSTANTIATE_TEST_SUITE_P(, SplitBits, ::testing::Values(Loss::logistic, Loss::softmax));
+
+TEST_P(SplitBits, AGridHasTheSameBitsOnThreadsAndSimulated) {
+  const Table table = split_table(GetParam(), true, GetParam() == Loss::logistic);
+  const TrainOptions options = with(GetParam(), SolverChoice::lbfgs, 0.01);
   for (const GridShape shape : {GridShape{1, 3}, {2, 2}}) {
     const FitResult threads = fit_on_grid(table, options, {shape});
     const FitResult simulated = fit_on_grid(table, options, {shape, false, true});
@@ -277,6 +301,10 @@ TEST(ChooseSplit, ByTheNumbersThatARoundAdds) {
   EXPECT_EQ(chosen(1'000'000, 3'000'000, 8), "rows");
   EXPECT_EQ(chosen(1'000'000, 1'000'000, 16), "4x4");  // 250,000 + 250,000 is least, and half of a million
   EXPECT_EQ(chosen(50'000'000, 200'000, 1), "rows");
+  // Ten classes: ten numbers for each row, and for each column.
+  EXPECT_EQ(name(choose_split(asked(), 2001, 500, 4, 10).shape), "features");
+  EXPECT_EQ(name(choose_split(asked(), 2000, 500, 4, 10).shape), "rows");
+  EXPECT_NE(choose_split(asked(), 50'000, 500, 4, 10).reason.find("adds 5000 numbers"), std::string::npos);
   EXPECT_NE(choose_split(asked(), 50'000'000, 200'000, 4).reason.find("50000000 columns"), std::string::npos);
   EXPECT_EQ(choose_split(asked({Kind::features}), 3, 1000, 4).reason, "");
   EXPECT_EQ(name(choose_split(asked({Kind::grid, 3, 2}), 3, 1000, 6).shape), "3x2");
