@@ -2,9 +2,9 @@
 //
 // The blocks 0 … B−1 are the leaves of the perfect binary tree over their numbers: a node of level l and number k holds
 // the sum of blocks [k·2^l, (k+1)·2^l), always merged as left.merge(right), whoever computed either; where the right
-// half has no blocks the left is the node. Any rounding in merge is therefore the same for any number of threads, and
-// grows with log B. Threads take blocks in ascending order and merge what is complete, so at most
-// O(threads · log B) accumulators are alive, and finished ones are used again.
+// half has no blocks the left is the node. How many there are need not be known before the last. Any rounding in merge
+// is therefore the same for any number of threads, and grows with log B. Threads take blocks in ascending order and
+// merge what is complete, so at most O(threads · log B) accumulators are alive, and finished ones are used again.
 #pragma once
 
 #include <concepts>
@@ -29,8 +29,6 @@ concept Mergeable = requires(A into, const A& from) {
 template <Mergeable Accumulator>
 class BlockTree {
  public:
-  explicit BlockTree(std::size_t blocks) : blocks_(blocks) {}
-
   // A cleared accumulator: a used one, or one that make() builds.
   template <class Make>
   std::unique_ptr<Accumulator> take(const Make& make) {
@@ -49,32 +47,32 @@ class BlockTree {
 
   // Block `number` is summed: merges it with every complete neighbour.
   void finish(std::size_t number, std::unique_ptr<Accumulator> sum) {
-    std::size_t nodes = blocks_;  // of the current level
-    for (int level = 0; nodes > 1; ++level, number /= 2, nodes = (nodes + 1) / 2) {
-      const std::size_t sibling = number ^ 1;
-      if (sibling >= nodes) continue;
-      std::unique_ptr<Accumulator> other = sibling_or_wait(level, number, sibling, sum);
+    for (int level = 0;; ++level, number /= 2) {
+      std::unique_ptr<Accumulator> other = sibling_or_wait(level, number, sum);
       if (!other) return;
       if (number % 2 == 1) std::swap(sum, other);
       sum->merge(*other);
       const std::lock_guard lock(mutex_);
       unused_.push_back(std::move(other));
     }
-    root_ = std::move(sum);
   }
 
-  // The sum of all blocks, after each was finished.
+  // The sum of all blocks, after each was finished: what waits are perfect trees, the larger the further left.
   Accumulator root() {
-    MUSTER_CHECK(root_ != nullptr, "a block was not summed");
-    return std::move(*root_);
+    std::unique_ptr<Accumulator> sum;
+    for (auto& [place, node] : waiting_) {  // from the smallest
+      if (sum) node->merge(*sum);
+      sum = std::move(node);
+    }
+    MUSTER_CHECK(sum != nullptr, "there is a block");
+    return std::move(*sum);
   }
 
  private:
   // The finished sibling; or none, and `sum` is kept for the thread that finishes it.
-  std::unique_ptr<Accumulator> sibling_or_wait(int level, std::size_t number, std::size_t sibling,
-                                               std::unique_ptr<Accumulator>& sum) {
+  std::unique_ptr<Accumulator> sibling_or_wait(int level, std::size_t number, std::unique_ptr<Accumulator>& sum) {
     const std::lock_guard lock(mutex_);
-    const auto found = waiting_.find({level, sibling});
+    const auto found = waiting_.find({level, number ^ 1});
     if (found == waiting_.end()) {
       waiting_.emplace(std::pair{level, number}, std::move(sum));
       return nullptr;
@@ -84,11 +82,9 @@ class BlockTree {
     return other;
   }
 
-  const std::size_t blocks_;
   std::mutex mutex_;
   std::map<std::pair<int, std::size_t>, std::unique_ptr<Accumulator>> waiting_;
   std::vector<std::unique_ptr<Accumulator>> unused_;
-  std::unique_ptr<Accumulator> root_;
 };
 
 // Calls add_block(number, thread, accumulator) with a cleared accumulator once for each number in [0, blocks), on the
@@ -102,7 +98,7 @@ auto sum_blocks(Executor& executor, std::size_t blocks, const Make& make, const 
     nothing.clear();
     return nothing;
   }
-  BlockTree<Accumulator> tree(blocks);
+  BlockTree<Accumulator> tree;
   executor.run(blocks, [&](std::size_t number, int thread) {
     std::unique_ptr<Accumulator> sum = tree.take(make);
     add_block(number, thread, *sum);

@@ -33,13 +33,16 @@ class RowPass {
   virtual const Shard* next() = 0;
 };
 
+// Enough to know about where the values of a column are.
+inline constexpr std::size_t kHeadRows = 1024;
+
 class RowSource {
  public:
   virtual ~RowSource() = default;
   virtual const RowShape& shape() = 0;
   // Every window but the last has a multiple of `align` rows, so that blocks of so many rows never straddle two.
   virtual std::unique_ptr<RowPass> begin(std::size_t align) = 0;
-  // Its first row is the first of all, where there is one.
+  // The first rows: at least kHeadRows, or all.
   virtual const Shard& head() = 0;
   // All rows, where they are in memory; else null.
   virtual const Shard* held() = 0;

@@ -193,12 +193,22 @@ void StreamedRows::clear() {
   weight_ = 0;
 }
 
+void StreamedRows::note_head(const Shard& window) {
+  if (head_.rows() == kHeadRows) return;
+  Shard more = slice_rows(window, 0, std::min(window.rows(), kHeadRows - head_.rows()));
+  if (head_.rows() == 0) {
+    head_ = std::move(more);
+  } else {
+    append_rows(head_, std::move(more));
+  }
+}
+
 void StreamedRows::add(int part) {
   const auto tick = options_.while_waiting ? options_.while_waiting : [] {};
   auto files = std::make_shared<const PartFiles>(request_, encoding_, part, parts_, tick);
   WindowReader reader({files}, 1, options_.window_bytes);
   while (const std::optional<Shard> window = reader.next(tick)) {
-    if (shape_.rows == 0) head_ = slice_rows(*window, 0, 1);
+    note_head(*window);
     const RowShape added = shape_of(*window);
     shape_.rows += added.rows;
     shape_.entries += added.entries;

@@ -39,12 +39,14 @@ class StreamedRows final : public RowSource {
   const Shard* held() override { return nullptr; }
 
  private:
+  void note_head(const Shard& window);
+
   LoadRequest request_;
   const Encoding& encoding_;
   int parts_;
   StreamOptions options_;
   std::vector<std::shared_ptr<const PartFiles>> files_;
-  Shard head_;  // the first row, or none
+  Shard head_;
   RowShape shape_;
   DoubleDouble weight_;
 };

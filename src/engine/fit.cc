@@ -140,10 +140,11 @@ FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor)
   if (request.rows && context.columns_are_cut())
     throw InputError("columns are cut of rows in memory: say --split rows, or let the rows be kept");
   if (context.stop_requested()) throw Cancelled("stopped before there was a model to save");
-  agree_on_scaling(context);
+  agree_on_rows(context);
   Choice choice = choose_solver(context);
-  return choice.solver == SolverChoice::exact ? finish_exact(context, std::move(choice.reason))
-                                              : finish_iterative(context, std::move(choice));
+  if (choice.solver == SolverChoice::exact) return finish_exact(context, std::move(choice.reason));
+  agree_on_scaling(context);
+  return finish_iterative(context, std::move(choice));
 }
 
 }  // namespace muster

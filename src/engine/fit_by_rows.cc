@@ -13,7 +13,7 @@ FitByRows::FitByRows(FitContext& cut)
       context_{request_, cut.whole, rows_, cut.executor, {}, cut.start} {
   request_.rows = &source_;
   request_.division = nullptr;
-  agree_on_scaling(context_);
+  agree_on_rows(context_);
 }
 
 FitByRows::~FitByRows() {

@@ -95,6 +95,8 @@ double strong_convexity_bound(FitContext& context, const Evaluation& at, double 
 // Mean square of the targets around their mean, over all workers; 0 where that is rounding only.
 double spread_of_targets(FitContext& context) {
   constexpr double kRounding = 1e-28;
+  // Known where it is that of t, around a mean.
+  if (context.problem().intercept && context.request.data.encoding.offset.empty()) return context.agreed.target_square;
   const double centre = context.agreed.target_centre;  // near their mean; what it is off by is taken off
   DoubleDouble sum = 0, square = 0;
   context.rows.each_target([&](double y, double s) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/fit_by_rows.h"
+#include "engine/fit_scaling.h"
 
 namespace muster {
 namespace {
@@ -49,13 +50,14 @@ class ExactTrainer {
   }
 
   ExactFit run() {
-    gather(Statistics::Precision::float64);
+    statistics_ = agree_on_statistics(context_);
+    ++passes_;
     solve();
     const double wanted = cheap_in_double_double(context_) ? kDigitsWanted : kDigitsNeeded;
     const bool poor = flat_[kDigits] < wanted || flat_[kCertain] == 0;
     bool stopped = context_.stop_requested();
     if (poor && !stopped) {
-      gather(Statistics::Precision::double_double);
+      gather_in_pairs();
       solve();
       if (flat_[kDigits] < kDigitsWanted && flat_[kRefinedDigits] > flat_[kDigits]) refine();
       stopped = context_.stop_requested();
@@ -65,23 +67,21 @@ class ExactTrainer {
 
   // Of the statistics alone; the solution is for the squared loss and is not used.
   std::vector<std::string> dependent_columns() {
-    gather(Statistics::Precision::double_double);
+    gather_in_pairs();
     solve();
     return named_dependent_columns();
   }
 
  private:
-  void gather(Statistics::Precision precision) {
+  void gather_in_pairs() {
     statistics_ = {};
     statistics_.columns = context_.columns();
-    statistics_.precision = precision;
+    statistics_.precision = Statistics::Precision::double_double;
     statistics_.centre = context_.agreed.scaling.centre;
     statistics_.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] { return context_.rows.accumulate(statistics_); });
     ++passes_;
-    const bool wide = precision == Statistics::Precision::double_double;
-    context_.endpoint().reduce(statistics_.sums, wide ? ReduceOp::sum_double_double : ReduceOp::sum, kRoot,
-                               Deadline::never());
+    context_.endpoint().reduce(statistics_.sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
   }
 
   // Solved on one rank and broadcast: ranks need not agree on a processor's rounding to agree on the model.
@@ -160,6 +160,7 @@ std::vector<std::string> find_dependent_columns(FitContext& context) {
   if (context.problem().l2 > 0 || !cheap_in_double_double(context)) return {};
   if (!context.columns_are_cut()) return ExactTrainer(context).dependent_columns();
   FitByRows by_rows(context);
+  agree_on_scaling(by_rows.context());
   return ExactTrainer(by_rows.context()).dependent_columns();
 }
 

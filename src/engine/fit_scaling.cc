@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
 
@@ -44,7 +45,49 @@ std::vector<double> guess_centre(FitContext& context) {
   return guess;
 }
 
-void count(FitContext& context) {
+// squares: around the means.
+void take_scaling(FitContext& context, std::vector<double> means, std::span<const double> squares) {
+  const std::size_t d = context.columns();
+  Agreement& agreed = context.agreed;
+  agreed.scaling.scale.resize(d);
+  std::optional<std::size_t> overflow;
+  for (std::size_t j = 0; j < d; ++j) {
+    const double scale = std::sqrt(squares[j] / agreed.weight);
+    if (!std::isfinite(scale) && !overflow) overflow = j;
+    agreed.scaling.scale[j] = scale > kConstant * std::abs(means[j]) ? scale : 0;
+  }
+  if (const auto column = context.first_of_all(overflow))
+    throw InputError(
+        fmt::format("the values of column '{}' are too large: their squares overflow", context.name_of(*column)));
+  agreed.target_square = squares[d] / agreed.weight;
+  if (!std::isfinite(agreed.target_square))
+    throw InputError("the values of the target are too large: their squares overflow");
+  agreed.target_centre = means[d];
+  means.pop_back();
+  agreed.scaling.centre = std::move(means);
+}
+
+void check_weight(double weight) {
+  if (!(weight > 0)) throw InputError("every row has weight 0: there is nothing to train on");
+}
+
+// Means of the first rows of every rank, or 0 without an intercept.
+std::vector<double> pilot_centre(FitContext& context) {
+  const std::size_t d = context.columns();
+  std::vector<double> centre = guess_centre(context), sums(d + 2);
+  if (!context.problem().intercept) return std::vector<double>(d + 1, 0.0);
+  const Shard& head = context.rows.source().head();
+  const Shard first = slice_rows(head, 0, std::min(kHeadRows, head.rows()));
+  HeldRows pilot(first);
+  context.pass([&] { return context.rows.over(pilot).centred_sums(centre, sums); });
+  context.add_up(sums);
+  for (std::size_t j = 0; j <= d && sums[0] > 0; ++j) centre[j] += sums[j + 1] / sums[0];
+  return centre;
+}
+
+}  // namespace
+
+void agree_on_rows(FitContext& context) {
   const RowShape& shape = context.rows.shape();
   double counts[] = {static_cast<double>(shape.rows), static_cast<double>(shape.entries)};
   context.add_up(counts);
@@ -55,40 +98,47 @@ void count(FitContext& context) {
   context.agreed.sparse = shape.sparse;
 }
 
-}  // namespace
-
 void agree_on_scaling(FitContext& context) {
   const std::size_t d = context.columns();
-  Agreement& agreed = context.agreed;
-  count(context);
   std::vector<double> centre = guess_centre(context), sums(d + 2);
   context.pass([&] { return context.rows.centred_sums(centre, sums); });
   context.add_up(sums);
   context.agree_over_columns({sums.data(), 1});
   context.agree_over_columns({sums.data() + d + 1, 1});
-  agreed.weight = sums[0];
-  if (!(agreed.weight > 0)) throw InputError("every row has weight 0: there is nothing to train on");
-  for (std::size_t j = 0; j <= d; ++j)
-    centre[j] = context.problem().intercept ? centre[j] + sums[j + 1] / agreed.weight : 0;
+  context.agreed.weight = sums[0];
+  check_weight(sums[0]);
+  for (std::size_t j = 0; j <= d; ++j) centre[j] = context.problem().intercept ? centre[j] + sums[j + 1] / sums[0] : 0;
   context.pass([&] { return context.rows.centred_squares(centre, sums); });
   context.add_up(sums);
   context.agree_over_columns({sums.data() + d + 1, 1});
-  agreed.scaling.scale.resize(d);
-  std::optional<std::size_t> overflow;
-  for (std::size_t j = 0; j < d; ++j) {
-    const double scale = std::sqrt(sums[j + 1] / agreed.weight);
-    if (!std::isfinite(scale) && !overflow) overflow = j;
-    agreed.scaling.scale[j] = scale > kConstant * std::abs(centre[j]) ? scale : 0;
+  take_scaling(context, std::move(centre), std::span(sums).subspan(1));
+}
+
+Statistics agree_on_statistics(FitContext& context) {
+  const std::size_t d = context.columns();
+  Statistics statistics{d, Statistics::Precision::float64, pilot_centre(context), {}};
+  context.pass([&] { return context.rows.accumulate(statistics); });
+  agree_on_rows(context);  // a first pass over the files has counted them
+  const std::size_t p = statistics.order();
+  // The first row of M, then its diagonal.
+  std::vector<double> sums(2 * p);
+  for (std::size_t i = 0, entry = 0; i < p; entry += p - i++) {
+    sums[i] = statistics.sums[i];
+    sums[p + i] = statistics.sums[entry];
   }
-  if (const auto column = context.first_of_all(overflow))
-    throw InputError(
-        fmt::format("the values of column '{}' are too large: their squares overflow", context.name_of(*column)));
-  agreed.target_square = sums[d + 1] / agreed.weight;
-  if (!std::isfinite(agreed.target_square))
-    throw InputError("the values of the target are too large: their squares overflow");
-  agreed.target_centre = centre[d];
-  centre.pop_back();
-  agreed.scaling.centre = std::move(centre);
+  context.add_up(sums);
+  const double weight = sums[0];
+  context.agreed.weight = weight;
+  check_weight(weight);
+  std::vector<double> means(d + 1), squares(d + 1);
+  for (std::size_t i = 1; i < p; ++i) {
+    const double shift = context.problem().intercept ? sums[i] / weight : 0;
+    means[i - 1] = statistics.centre[i - 1] + shift;
+    squares[i - 1] = std::max(0.0, sums[p + i] - shift * sums[i]);
+  }
+  take_scaling(context, std::move(means), squares);
+  context.endpoint().reduce(statistics.sums, ReduceOp::sum, 0, Deadline::never());
+  return statistics;
 }
 
 }  // namespace muster

@@ -5,8 +5,17 @@
 
 namespace muster {
 
-// Fills context.agreed. Collective. Throws InputError, the same on every rank: no rows that count, or a column whose
-// squares overflow.
+// The rows of all ranks and their kind: what a choice of solver asks for. Fills the front of context.agreed.
+// Collective.
+void agree_on_rows(FitContext& context);
+
+// After that, the rest of context.agreed, in two passes: centres and scales of columns and target. Collective. Throws
+// InputError, the same on every rank: no rows that count, or a column whose squares overflow.
 void agree_on_scaling(FitContext& context);
+
+// The same in one pass, which gives statistics of all rows as well, in float64 at the first rank: they are summed
+// around the mean of the first rows of every rank, so near the means wherever rows are in no particular order. What was
+// lost where they are not, solve_exact() tells.
+Statistics agree_on_statistics(FitContext& context);
 
 }  // namespace muster

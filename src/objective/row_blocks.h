@@ -58,13 +58,7 @@ template <class Make, class AddBlock>
 auto sum_rows(RowSource& source, Executor& executor, std::size_t per_block, const Make& make,
               const AddBlock& add_block) {
   using Accumulator = decltype(make());
-  const std::size_t blocks = RowBlocks{source.shape().rows, per_block}.count();
-  if (blocks == 0) {
-    Accumulator nothing = make();
-    nothing.clear();
-    return nothing;
-  }
-  BlockTree<Accumulator> tree(blocks);
+  BlockTree<Accumulator> tree;
   std::size_t first = 0;  // block of the window
   const std::unique_ptr<RowPass> pass = source.begin(per_block);
   while (const Shard* window = pass->next()) {
@@ -76,7 +70,7 @@ auto sum_rows(RowSource& source, Executor& executor, std::size_t per_block, cons
     });
     first += cut.count();
   }
-  return tree.root();
+  return first > 0 ? tree.root() : *tree.take(make);
 }
 
 // Calls visit(DenseRows<T>) or visit(SparseRows<T>) with the rows of the range, T being the storage.

@@ -17,8 +17,8 @@ namespace {
 constexpr double kPivotDoubleDouble = 1e-26;
 constexpr double kPivotFloat64 = 1e-14;
 
-// How far an entry of the statistics may be wrong, relative to the lengths of its two columns: a few roundings of
-// blocked sums.
+// How far an entry of the statistics may be wrong, relative to the lengths of its two columns around the statistics'
+// centre: a few roundings of blocked sums.
 constexpr double kRoundingFloat64 = 4 * 0x1p-53;
 constexpr double kRoundingDoubleDouble = 16 * 0x1p-106;
 
@@ -66,6 +66,7 @@ class Builder {
     lambda_.resize(d);
     scaling_.resize(d);
     for (std::size_t j = 0; j < d; ++j) scale_column(j);
+    rounding_ = moments_.rounding() * lost_by_centring();
   }
 
   template <class T>
@@ -124,6 +125,18 @@ class Builder {
     lambda_[j] = options_.standardize ? options_.l2 * (square / weight_) : DoubleDouble(options_.l2);
     scaling_[j] = DoubleDouble(1.0) / sqrt(DoubleDouble(1.0) + lambda_[j] / (sigma_[j] * sigma_[j]));
     out_.active.push_back(j);
+  }
+
+  // Largest square around the centre, over that around the mean.
+  double lost_by_centring() const {
+    double most = 1;
+    const auto see = [&](std::size_t i) {
+      const double around_mean = centred(i, i).high;
+      if (around_mean > 0) most = std::max(most, moments_.at(i, i).high / around_mean);
+    };
+    for (const std::size_t j : out_.active) see(j + 1);
+    see(moments_.target());
+    return most;
   }
 
   DoubleDouble shift(std::size_t j) const { return moments_.at(0, j + 1) / (weight_ * sigma_[j]); }
@@ -216,11 +229,11 @@ class Builder {
     std::vector<double> relative_to(r);
     for (std::size_t k = 0; k < r; ++k)
       relative_to[k] = 1 / std::max(size[out_.factor.pivots[k]], kSmallCoefficient * largest);
-    double error = moments_.rounding() * amount * one_norm_of_inverse(relative_to);
-    if (options_.intercept) error = std::max(error, moments_.rounding() * amount * intercept_sensitivity());
+    double error = rounding_ * amount * one_norm_of_inverse(relative_to);
+    if (options_.intercept) error = std::max(error, rounding_ * amount * intercept_sensitivity());
     out_.digits = std::clamp(-std::log10(error), 0.0, kDigitsOfDouble);
     const double weakest = *std::max_element(relative_to.begin(), relative_to.end());
-    const double refined = moments_.rounding() * amount * weakest * std::sqrt(std::max(1.0, out_.inverse_norm));
+    const double refined = rounding_ * amount * weakest * std::sqrt(std::max(1.0, out_.inverse_norm));
     out_.refined_digits = std::clamp(-std::log10(refined), 0.0, kDigitsOfDouble);
   }
 
@@ -315,6 +328,7 @@ class Builder {
   Moments moments_;
   const ExactOptions& options_;
   DoubleDouble weight_;                                 // S
+  double rounding_ = 0;                                 // of an entry, relative to lengths around the means
   std::vector<DoubleDouble> sigma_, lambda_, scaling_;  // by column, scaling_ being E; 0 where it is constant
   ExactSolution out_;
 };
