@@ -1,5 +1,5 @@
 // Vectors that start on a cache line and, unlike std::vector, leave new elements uninitialised on resize: the thread
-// that fills them touches their pages first.
+// that fills them touches their pages first. Long ones lie on large pages where the system lets them.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +10,22 @@
 
 namespace muster {
 
+// Throws std::bad_alloc. From kLargePage on, on pages of that size where allowed: the operating system is told before
+// anything is touched.
+inline constexpr std::size_t kLargePage = 2 * 1024 * 1024;
+void* allocate_aligned(std::size_t bytes);
+void free_aligned(void* memory, std::size_t bytes) noexcept;
+
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
-  static constexpr std::align_val_t kAlignment{64};
 
   AlignedAllocator() = default;
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) noexcept {}  // NOLINT: allocators convert
 
-  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kAlignment)); }
-  void deallocate(T* memory, std::size_t) noexcept { ::operator delete(memory, kAlignment); }
+  T* allocate(std::size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) noexcept { free_aligned(memory, count * sizeof(T)); }
 
   template <class U, class... Args>
   void construct(U* place, Args&&... args) {

@@ -3,8 +3,9 @@
 // The blocks 0 … B−1 are the leaves of the perfect binary tree over their numbers: a node of level l and number k holds
 // the sum of blocks [k·2^l, (k+1)·2^l), always merged as left.merge(right), whoever computed either; where the right
 // half has no blocks the left is the node. How many there are need not be known before the last. Any rounding in merge
-// is therefore the same for any number of threads, and grows with log B. Threads take blocks in ascending order and
-// merge what is complete, so at most O(threads · log B) accumulators are alive, and finished ones are used again.
+// is therefore the same for any number of threads, and grows with log B. Threads take blocks of stretches in
+// ascending order and merge what is complete, so at most O(threads · log B) accumulators are alive, and finished ones
+// are used again.
 #pragma once
 
 #include <concepts>

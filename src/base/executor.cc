@@ -1,5 +1,6 @@
 #include "base/executor.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -31,17 +32,32 @@ struct Executor::State {
   std::uint64_t run_number = 0;
   bool closing = false;
   const Task* task = nullptr;
-  std::size_t count = 0;
-  std::size_t next = 0;
+  struct Stretch {
+    std::size_t next, end;
+    std::size_t left() const { return end - next; }
+  };
+  std::vector<Stretch> stretches;  // of indices not yet taken, by thread
   std::size_t helpers_busy = 0;
   bool running = false;
   std::exception_ptr failure;
 
-  // The next index, or false where there is none or something failed.
-  bool take(std::size_t& index) {
+  // Gives every thread a stretch of its own, so that in every run it works on the same rows and memory.
+  void deal(std::size_t count) {
+    const std::size_t threads = helpers.size() + 1;
+    stretches.clear();
+    for (std::size_t t = 0; t < threads; ++t) stretches.push_back({t * count / threads, (t + 1) * count / threads});
+  }
+
+  // The next index of the thread's stretch, or of the longest that is left; false where there is none or something
+  // failed.
+  bool take(int thread, std::size_t& index) {
     const std::lock_guard lock(mutex);
-    if (failure || next == count) return false;
-    index = next++;
+    if (failure) return false;
+    Stretch* from = &stretches[static_cast<std::size_t>(thread)];
+    if (from->left() == 0)
+      from = &*std::ranges::max_element(stretches, {}, [](const Stretch& stretch) { return stretch.left(); });
+    if (from->left() == 0) return false;
+    index = from->next++;
     return true;
   }
 
@@ -67,7 +83,7 @@ struct Executor::State {
 
   void work(int thread, const std::function<void()>& after_each) {
     try {
-      for (std::size_t index = 0; take(index);) {
+      for (std::size_t index = 0; take(thread, index);) {
         (*task)(index, thread);
         if (after_each) after_each();
       }
@@ -123,8 +139,7 @@ void Executor::run(std::size_t count, const Task& task) {
     MUSTER_CHECK(!state.running, "Executor::run is not reentrant");
     state.running = true;
     state.task = &task;
-    state.count = count;
-    state.next = 0;
+    state.deal(count);
     state.failure = nullptr;
     if (wake_helpers) {
       state.helpers_busy = state.helpers.size();

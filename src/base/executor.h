@@ -19,7 +19,8 @@ class Executor {
   int threads() const;
 
   // Calls task(index, thread) for every index in [0, count), each once, in any order, on thread numbers in
-  // [0, threads()), and returns when all are done. The first exception thrown by a task is rethrown here, after all
+  // [0, threads()), and returns when all are done. Every thread begins with a stretch of its own, the same in every run
+  // of as many, in ascending order. The first exception thrown by a task is rethrown here, after all
   // running tasks have ended; tasks not yet begun are then skipped. Not reentrant.
   void run(std::size_t count, const std::function<void(std::size_t index, int thread)>& task);
 

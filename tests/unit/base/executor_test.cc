@@ -44,6 +44,23 @@ TEST(Executor, ThreadsRunAtOnce) {
   EXPECT_EQ(waiting, 3);
 }
 
+TEST(Executor, EveryThreadBeginsWithItsOwnStretch) {
+  Executor executor(2);
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::vector<std::size_t> first(2, 99);
+  // A thread's first task returns only when the other thread has one.
+  executor.run(10, [&](std::size_t index, int thread) {
+    std::unique_lock lock(mutex);
+    std::size_t& own = first[static_cast<std::size_t>(thread)];
+    if (own != 99) return;
+    own = index;
+    arrived.notify_all();
+    arrived.wait(lock, [&] { return first[0] != 99 && first[1] != 99; });
+  });
+  EXPECT_EQ(first, (std::vector<std::size_t>{0, 5}));
+}
+
 TEST(Executor, CallsBackOnTheCallersThreadAlone) {
   const std::thread::id caller = std::this_thread::get_id();
   int calls = 0;

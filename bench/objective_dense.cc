@@ -1,0 +1,136 @@
+// Is the gradient of dense rows as fast as reading them? Each case is timed in turns with a loop that only reads the
+// same buffer with as many threads, which is the limit: f and ∇f read every row once. The third column is NumPy's two
+// products, X·w and Xᵀ·r, on a matrix of the same shape and with as many threads, where the Python named has NumPy.
+//
+//     objective_dense [PYTHON [SHARE]]      defaults python3 1; SHARE makes the rows fewer
+//
+// Centred and scaled, as `train` does it. Best of the turns.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "objective/linear_rows.h"
+
+namespace {
+
+using namespace muster;
+
+constexpr int kTurns = 9;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Reads, and does nothing else: the sum of whole words, in as many lanes as the processor has.
+__attribute__((target_clones("default", "avx2", "arch=x86-64-v4"))) std::uint64_t read(const std::uint64_t* words,
+                                                                                       std::size_t count) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += words[i];
+  return sum;
+}
+
+template <class T>
+void read_all(const AlignedVector<T>& values, Executor& executor) {
+  constexpr std::size_t kWords = 64 * 1024;
+  const auto* words = reinterpret_cast<const std::uint64_t*>(values.data());
+  const std::size_t count = values.size() * sizeof(T) / sizeof(std::uint64_t);
+  executor.run((count + kWords - 1) / kWords, [&](std::size_t part, int) {
+    volatile std::uint64_t sum = read(words + part * kWords, std::min(kWords, count - part * kWords));
+    static_cast<void>(sum);
+  });
+}
+
+// Cheap, and different from row to row; filled by the threads that use them.
+template <class T>
+Shard rows_of(std::size_t rows, std::size_t cols, Executor& executor) {
+  constexpr std::size_t kRows = 1024;
+  Shard shard;
+  DenseMatrix matrix{rows, cols, AlignedVector<T>(rows * cols)};
+  auto& values = std::get<AlignedVector<T>>(matrix.values);
+  shard.targets.resize(rows);
+  executor.run((rows + kRows - 1) / kRows, [&](std::size_t part, int) {
+    std::uint64_t state = 0x9e3779b97f4a7c15 * (part + 1);
+    for (std::size_t i = part * kRows; i < std::min(rows, (part + 1) * kRows); ++i) {
+      for (std::size_t j = 0; j < cols; ++j) {
+        state = state * 6364136223846793005 + 1442695040888963407;
+        values[i * cols + j] = static_cast<T>(static_cast<std::int64_t>(state) >> 40) / static_cast<T>(1 << 22);
+      }
+      shard.targets[i] = static_cast<double>(state >> 63);
+    }
+  });
+  shard.matrix = std::move(matrix);
+  return shard;
+}
+
+// Seconds for the two products, or nothing where this Python has no NumPy.
+std::optional<double> numpy_seconds(const std::string& python, std::size_t rows, std::size_t cols, const char* type,
+                                    int threads) {
+  const std::string script = std::string(MUSTER_BENCH_DIR) + "/peers/numpy_products.py";
+  const std::string command =
+      fmt::format("OPENBLAS_NUM_THREADS={0} OMP_NUM_THREADS={0} {1} {2} {3} {4} {5} 2>/dev/null", threads, python,
+                  script, rows, cols, type);
+  std::array<char, 64> line{};
+  FILE* peer = popen(command.c_str(), "r");
+  if (!peer) return std::nullopt;
+  const bool answered = std::fgets(line.data(), line.size(), peer) != nullptr;
+  if (pclose(peer) != 0 || !answered) return std::nullopt;
+  return std::strtod(line.data(), nullptr);
+}
+
+template <class T>
+void compare(std::size_t rows, std::size_t cols, int threads, const std::string& python) {
+  const char* type = sizeof(T) == sizeof(double) ? "float64" : "float32";
+  double limit = 1e30, squared = 1e30, logistic = 1e30;
+  {
+    Executor executor(threads);
+    const Shard shard = rows_of<T>(rows, cols, executor);
+    LinearRows linear(shard, executor, best_instruction_set());
+    const Scaling scaling{std::vector<double>(cols, 0.01), std::vector<double>(cols, 1.5)};
+    LinearObjective regression(linear, Loss::squared, scaling, true);
+    LinearObjective classifier(linear, Loss::logistic, scaling, true);
+    std::vector<double> w(regression.dimension(), 0.01), gradient(w.size()), tallies(classifier.tallies());
+    double value = 0;
+    const auto& values = std::get<AlignedVector<T>>(std::get<DenseMatrix>(shard.matrix).values);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      limit = std::min(limit, seconds_of([&] { read_all(values, executor); }));
+      squared = std::min(squared, seconds_of([&] { regression.value_and_gradient(w, value, gradient, {}); }));
+      logistic = std::min(logistic, seconds_of([&] { classifier.value_and_gradient(w, value, gradient, tallies); }));
+    }
+  }
+  const double bytes = static_cast<double>(rows * cols * sizeof(T));
+  const std::optional<double> peer = numpy_seconds(python, rows, cols, type, threads);
+  fmt::print("| {:>9} | {:>4} | {} | {} | {:5.1f} | {:4.2f} | {:4.2f} | {} |\n", rows, cols, type, threads,
+             bytes / limit / 1e9, limit / squared, limit / logistic,
+             peer ? fmt::format("{:4.2f}", *peer / squared) : std::string("absent"));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string python = argc > 1 ? argv[1] : "python3";
+  const double share = argc > 2 ? std::atof(argv[2]) : 1;
+  fmt::print("{}\n", name(best_instruction_set()));
+  fmt::print("| rows | columns | stored | threads | reading, GB/s | squared | logistic | NumPy/squared |\n");
+  fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const std::size_t cols : {100, 1000}) {
+    const auto rows = static_cast<std::size_t>(share * 200e6 / static_cast<double>(cols));
+    for (const int threads : {1, 2}) {
+      compare<double>(rows, cols, threads, python);
+      compare<float>(rows, cols, threads, python);
+    }
+  }
+}
