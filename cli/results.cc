@@ -77,6 +77,18 @@ std::string coefficients(const Model& model) {
   return aligned(rows);
 }
 
+// What the chosen penalties lose on the rows of each label.
+std::string folds(const TuningReport& tuning) {
+  if (tuning.folds.empty()) return "";
+  Table table{{"fold", "rows", "held-out loss"}};
+  const std::size_t count = tuning.folds.size(), most = count > kMostShown ? 2 * kShownOfMany : count;
+  for (std::size_t k = 0; k < most; ++k)
+    table.push_back({tuning.folds[k].label, grouped(tuning.folds[k].rows),
+                     fmt::format("{:.8g}", tuning.points[tuning.chosen].by_fold[k])});
+  const std::string more = count > most ? fmt::format("... {} more, in --report ...\n", count - most) : "";
+  return aligned(table) + more + '\n';
+}
+
 std::string tuning(const TuningReport& tuning) {
   Table table{{"l2", "l1", "held-out loss", "std. error", ""}};
   for (std::size_t i = 0; i < tuning.points.size(); ++i) {
@@ -85,7 +97,7 @@ std::string tuning(const TuningReport& tuning) {
     table.push_back({fmt::format("{:.4g}", point.l2), fmt::format("{:.4g}", point.l1),
                      fmt::format("{:.8g}", point.loss), fmt::format("{:.2g}", point.standard_error), mark});
   }
-  return aligned(table) + '\n';
+  return aligned(table) + '\n' + folds(tuning);
 }
 
 std::string fit_on_training_rows(const Certificate& certificate) {

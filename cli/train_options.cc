@@ -162,8 +162,14 @@ void add_tuning_options(OptionSet& set, TuningOptions& tuning) {
             [&tuning](const std::string& given) { tuning.l2 = parse_strengths("--l2", given); });
   set.value("--l1", "FROM:TO:COUNT|A,B,...", "likewise of the L1 penalty [0]",
             [&tuning](const std::string& given) { tuning.l1 = parse_strengths("--l1", given); });
-  tuning.folds = 5;
   set.integer("--folds", "K", 2, tuning.folds, "parts of the rows, each held out once; dealt by --seed [5]");
+  set.value("--fold-column", "NAME",
+            "hold out the rows of one label in this column together, each label once (groups that are not to be split: "
+            "patients, sites, days); the column is no feature [--folds]",
+            [&tuning](const std::string& given) {
+              if (given.empty()) throw InputError("--fold-column is empty");
+              tuning.fold_column = given;
+            });
   set.flag("--one-standard-error", tuning.one_standard_error,
            "take the strongest penalties whose loss is within one standard error of the best [the best]");
 }
@@ -373,6 +379,7 @@ std::function<void()> add_options(OptionSet& set, TrainCommand& command, bool tu
   return [unread, &options, tunes] {
     options.problem.intercept = !unread->no_intercept;
     for (const std::string& text : unread->polynomials) add_polynomial(text, options.data.polynomials);
+    if (tunes && !options.tuning.asked()) options.tuning.folds = 5;
     if (tunes && options.tuning.l2.empty() && options.tuning.l1.empty())
       options.tuning.l2 = parse_strengths("--l2", kUsualGrid);
   };

@@ -155,8 +155,11 @@ struct CheckpointOptions {
 // Which penalties to try by cross-validation before the model is fitted: every pair of an l2 and an l1.
 struct TuningOptions {
   std::vector<double> l2, l1;       // empty: that of ProblemOptions alone
-  int folds = 0;                    // 0: none are tried
+  int folds = 0;                    // so many parts of the rows, dealt by the seed; 0: not so
+  std::string fold_column = {};     // rows of one label in it form a fold; empty: not so
   bool one_standard_error = false;  // take the strongest within one standard error of the best, not the best
+
+  bool asked() const { return folds > 0 || !fold_column.empty(); }
 };
 
 struct TrainOptions {

@@ -109,8 +109,15 @@ struct TuningPoint {
   std::vector<double> by_fold = {};  // mean loss of each fold's rows
 };
 
+// The rows of one label of the fold column.
+struct TuningFold {
+  std::string label;
+  std::int64_t rows = 0;
+};
+
 struct TuningReport {
   std::vector<TuningPoint> points;  // from strong to weak penalties
+  std::vector<TuningFold> folds;    // in the order of TuningPoint::by_fold; empty: they were dealt by the seed
   std::size_t best = 0, chosen = 0;
   std::int64_t unconverged = 0;  // fits that stopped before the tolerance
 };

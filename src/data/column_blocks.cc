@@ -104,7 +104,7 @@ SparseMatrix sparse_together(const std::vector<Shard>& parts, std::size_t cols) 
   return together;
 }
 
-enum : std::size_t { kSparse, kSingle, kRows, kCols, kEntries, kPowers, kTargets, kWeights, kOffsets, kSizes };
+enum : std::size_t { kSparse, kSingle, kRows, kCols, kEntries, kPowers, kTargets, kWeights, kOffsets, kFolds, kSizes };
 using Sizes = std::array<std::uint64_t, kSizes>;
 
 Sizes sizes_of(const Shard& shard) {
@@ -115,6 +115,7 @@ Sizes sizes_of(const Shard& shard) {
   sizes[kTargets] = shard.targets.size();
   sizes[kWeights] = shard.weights.size();
   sizes[kOffsets] = shard.offsets.size();
+  sizes[kFolds] = shard.folds.size();
   sizes[kSparse] = std::holds_alternative<SparseMatrix>(shard.matrix) ? 1 : 0;
   std::visit(
       [&](const auto& matrix) {
@@ -141,6 +142,7 @@ void for_each_array(AShard& shard, const Visit& visit) {
   visit(shard.targets);
   visit(shard.weights);
   visit(shard.offsets);
+  visit(shard.folds);
 }
 
 template <class Matrix>
@@ -169,6 +171,7 @@ Shard sized(const Sizes& sizes) {
   shard.targets.resize(sizes[kTargets]);
   shard.weights.resize(sizes[kWeights]);
   shard.offsets.resize(sizes[kOffsets]);
+  shard.folds.resize(sizes[kFolds]);
   return shard;
 }
 
@@ -201,6 +204,7 @@ Shard columns_between(const Shard& shard, std::size_t begin, std::size_t end) {
   kept.targets = shard.targets;
   kept.weights = shard.weights;
   kept.offsets = shard.offsets;
+  kept.folds = shard.folds;
   return kept;
 }
 
@@ -223,6 +227,7 @@ Shard columns_together(const std::vector<Shard>& parts, std::size_t with_targets
   whole.targets = parts[with_targets].targets;
   whole.weights = parts[with_targets].weights;
   whole.offsets = parts[with_targets].offsets;
+  whole.folds = parts[with_targets].folds;
   return whole;
 }
 

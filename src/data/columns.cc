@@ -71,11 +71,13 @@ struct Used {
 };
 
 std::vector<Used> used_columns(const std::vector<std::string>& table, const std::string& file,
-                               const DataOptions& options) {
+                               const LoadRequest& request) {
+  const DataOptions& options = request.options;
   if (options.target.empty()) throw InputError("no target column given; say which with --target NAME");
   std::vector<Used> used = {{options.target, Role::target, "target"}};
   if (!options.weight.empty()) used.push_back({options.weight, Role::weight, "weight"});
   if (!options.offset.empty()) used.push_back({options.offset, Role::offset, "offset"});
+  if (!request.fold_column.empty()) used.push_back({request.fold_column, Role::fold, "fold"});
   for (std::size_t i = 0; i < used.size(); ++i) {
     require_column(table, file, used[i].what, used[i].name);
     for (std::size_t j = 0; j < i; ++j) {
@@ -113,7 +115,7 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 std::vector<ColumnPlan> plan_columns(const std::vector<std::string>& table, const std::string& file,
                                      const LoadRequest& request) {
   const DataOptions& options = request.options;
-  const std::vector<Used> used = used_columns(table, file, options);
+  const std::vector<Used> used = used_columns(table, file, request);
   const auto wanted = expand(options.features, table, file, "--features");
   const auto dropped = expand(options.drop, table, file, "--drop");
   const auto categorical = expand(options.categorical, table, file, "--categorical");
@@ -134,7 +136,8 @@ std::vector<ColumnPlan> plan_columns(const std::vector<std::string>& table, cons
     column->degree = degree;
   }
   for (const Used& u : used)
-    plan.push_back({u.name, u.role, u.role == Role::target && categorical.contains(u.name), 1, Type::unknown});
+    plan.push_back({u.name, u.role, u.role == Role::fold || (u.role == Role::target && categorical.contains(u.name)), 1,
+                    Type::unknown});
   return plan;
 }
 
@@ -142,8 +145,8 @@ void decide_types(std::vector<ColumnPlan>& plan, TargetKind target, const std::v
   for (std::size_t c = 0; c < plan.size(); ++c) {
     ColumnPlan& column = plan[c];
     if (column.type != Type::unknown) continue;
-    const bool may_be_text =
-        column.role == Role::feature || (column.role == Role::target && target != TargetKind::real);
+    const bool may_be_text = column.role == Role::feature || column.role == Role::fold ||
+                             (column.role == Role::target && target != TargetKind::real);
     if (!may_be_text) {
       column.type = Type::number;
     } else if (column.categorical) {

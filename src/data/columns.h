@@ -10,17 +10,18 @@
 namespace muster {
 
 struct ColumnPlan {
-  enum class Role { feature, target, weight, offset };
+  enum class Role { feature, target, weight, offset, fold };
   enum class Type { unknown, number, text };
   std::string name;
   Role role = Role::feature;
-  bool categorical = false;  // asked for by name: levels, whatever the cells look like
+  bool categorical = false;  // levels, whatever the cells look like: asked for by name, or the folds
   int degree = 1;            // features: powers up to this
   Type type = Type::unknown;
 };
 
-// The columns to read, of those a table has: features in the table's order, then target, weight, offset. Types are yet
-// unknown. Throws InputError: a name or pattern without a column, the target among the features, no feature left.
+// The columns to read, of those a table has: features in the table's order, then target, weight, offset, fold. Types
+// are yet unknown. Throws InputError: a name or pattern without a column, the target among the features, no feature
+// left.
 std::vector<ColumnPlan> plan_columns(const std::vector<std::string>& table, const std::string& file,
                                      const LoadRequest& request);
 

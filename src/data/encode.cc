@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "data/csv_text.h"
@@ -167,20 +169,33 @@ AlignedVector<double> gather_numbers(const std::vector<StagedBlock>& blocks, std
   return all;
 }
 
-AlignedVector<double> gather_targets(const Layout& layout, const std::vector<StagedBlock>& blocks, std::size_t rows) {
-  if (layout.class_of_code.empty()) {
-    AlignedVector<double> targets = gather_numbers(blocks, *layout.target, rows);
-    if (!layout.class_of_value.empty()) {
-      for (double& y : targets) y = *find_class(layout.class_of_value, y);
-    }
-    return targets;
-  }
-  AlignedVector<double> targets(rows);
-  double* to = targets.data();
+// The place of each row's level, by its code.
+AlignedVector<double> gather_places(const std::vector<StagedBlock>& blocks, std::size_t column, std::size_t rows,
+                                    const std::vector<double>& place_of_code) {
+  AlignedVector<double> places(rows);
+  double* to = places.data();
   for (const StagedBlock& block : blocks) {
     if (block.rows == 0) continue;
-    const auto* codes = block.pages.at<std::int32_t>(block.columns[*layout.target].offset);
-    for (std::size_t i = 0; i < block.rows; ++i) *to++ = layout.class_of_code[static_cast<std::size_t>(codes[i])];
+    const auto* codes = block.pages.at<std::int32_t>(block.columns[column].offset);
+    for (std::size_t i = 0; i < block.rows; ++i) *to++ = place_of_code[static_cast<std::size_t>(codes[i])];
+  }
+  return places;
+}
+
+// The place of each staged level in a list of all.
+std::vector<double> places_in(const std::vector<std::string>& all, const Levels& staged) {
+  std::unordered_map<std::string_view, double> place_of;
+  for (std::size_t i = 0; i < all.size(); ++i) place_of.emplace(all[i], static_cast<double>(i));
+  std::vector<double> places;
+  for (const std::string& level : staged.names) places.push_back(place_of.at(level));
+  return places;
+}
+
+AlignedVector<double> gather_targets(const Layout& layout, const std::vector<StagedBlock>& blocks, std::size_t rows) {
+  if (!layout.class_of_code.empty()) return gather_places(blocks, *layout.target, rows, layout.class_of_code);
+  AlignedVector<double> targets = gather_numbers(blocks, *layout.target, rows);
+  if (!layout.class_of_value.empty()) {
+    for (double& y : targets) y = *find_class(layout.class_of_value, y);
   }
   return targets;
 }
@@ -260,10 +275,7 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
       case ColumnPlan::Role::target:
         layout.target = c;
         if (plan[c].type == ColumnPlan::Type::text) {
-          for (const std::string& level : levels[c]->names) {
-            const auto found = std::find(encoding.classes.begin(), encoding.classes.end(), level);
-            layout.class_of_code.push_back(static_cast<double>(found - encoding.classes.begin()));
-          }
+          layout.class_of_code = places_in(encoding.classes, *levels[c]);
         } else {
           layout.class_of_value = classes_by_value(encoding);
         }
@@ -274,6 +286,10 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
       case ColumnPlan::Role::offset:
         layout.offset = c;
         break;
+      case ColumnPlan::Role::fold:
+        layout.fold = c;
+        layout.fold_of_code = places_in(encoding.loaded_from.folds, *levels[c]);
+        break;
     }
   }
   MUSTER_CHECK(layout.features == encoding.features.size(), "the layout has the encoding's features");
@@ -281,7 +297,8 @@ Layout make_layout(const std::vector<ColumnPlan>& plan, const std::vector<const 
 }
 
 double shard_bytes(const Layout& layout, std::size_t rows, std::size_t value_bytes) {
-  const std::size_t beside = layout.target.has_value() + layout.weight.has_value() + layout.offset.has_value();
+  const std::size_t beside =
+      layout.target.has_value() + layout.weight.has_value() + layout.offset.has_value() + layout.fold.has_value();
   std::size_t row = beside * sizeof(double);
   if (layout.sparse) {
     row += sizeof(std::uint64_t) + layout.slots.size() * (sizeof(std::uint32_t) + value_bytes);
@@ -298,6 +315,7 @@ Shard build_shard(const Layout& layout, std::vector<StagedBlock> blocks) {
   if (layout.target) shard.targets = gather_targets(layout, blocks, rows);
   if (layout.weight) shard.weights = gather_numbers(blocks, *layout.weight, rows);
   if (layout.offset) shard.offsets = gather_numbers(blocks, *layout.offset, rows);
+  if (layout.fold) shard.folds = gather_places(blocks, *layout.fold, rows, layout.fold_of_code);
   shard.powers = layout.powers;
   const bool single = layout.storage == StorageChoice::float32 ||
                       (layout.storage == StorageChoice::automatic && fits_float(layout, blocks));

@@ -36,10 +36,11 @@ struct Layout {
   std::vector<PowerFeature> powers;
   bool sparse = false;
   StorageChoice storage = StorageChoice::automatic;
-  std::optional<std::size_t> target, weight, offset;  // columns of the plan
+  std::optional<std::size_t> target, weight, offset, fold;  // columns of the plan
   // Targets of classes: the class of each code, or of each value.
   std::vector<double> class_of_code;
   ClassesByValue class_of_value;
+  std::vector<double> fold_of_code;
 };
 
 // plan: the columns as staged, in the order of encoding's features. levels[c] are the staged levels of column c.

@@ -28,8 +28,9 @@ struct CategoricalColumn {
 
 // What load() saw of the files, for load_part(). Not kept with a model.
 struct LoadedFrom {
-  std::uint64_t files = 0;      // hash of their paths and sizes
-  bool target_is_text = false;  // its cells were read as levels, even where these are spelled as numbers
+  std::uint64_t files = 0;         // hash of their paths and sizes
+  bool target_is_text = false;     // its cells were read as levels, even where these are spelled as numbers
+  std::vector<std::string> folds;  // labels of the fold column, sorted bytewise; empty: there is no such column
 };
 
 struct Encoding {

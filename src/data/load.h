@@ -26,6 +26,7 @@ struct LoadRequest {
   int readers = 0;
   // What this worker's process may hold of rows; null: any number. Outlives all use of the request.
   RowBudget* budget = nullptr;
+  std::string fold_column = {};  // its labels say in Shard::folds which rows belong together; empty: none
 };
 
 // Called on the reading worker, at most a few times a second.

@@ -14,13 +14,15 @@
 namespace muster {
 namespace {
 
-void refuse_column_options(const DataOptions& options) {
+void refuse_column_options(const LoadRequest& request) {
+  const DataOptions& options = request.options;
   const char* option = !options.features.empty()      ? "--features"
                        : !options.drop.empty()        ? "--drop"
                        : !options.categorical.empty() ? "--categorical"
                        : !options.weight.empty()      ? "--weight"
                        : !options.offset.empty()      ? "--offset"
                        : !options.polynomials.empty() ? "--poly"
+                       : !request.fold_column.empty() ? "--fold-column"
                                                       : nullptr;
   if (option) throw InputError(fmt::format("{} names columns, and LIBSVM files have none", option));
   if (!options.target.empty()) {
@@ -98,7 +100,7 @@ void encode(const LoadRequest& request, const Tally& tally, Dataset& data) {
 
 Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Parts& parts, Peers& peers,
                     const ProgressCallback& progress) {
-  refuse_column_options(request.options);
+  refuse_column_options(request);
   const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
   const std::uint32_t lowest = request.options.libsvm_base == LibsvmBase::one ? 1 : 0;
   ProgressMeter meter(progress, catalog, own);

@@ -197,6 +197,14 @@ void encode(const LoadRequest& request, const std::vector<ColumnPlan>& plan, con
         throw InputError(fmt::format("every weight in column '{}' is 0", shown(column.name)));
     }
     if (column.role == Role::offset) encoding.offset = column.name;
+    if (column.role == Role::fold) {
+      encoding.loaded_from.folds = tally.levels[c];
+      if (tally.levels[c].size() == 1)
+        throw InputError(
+            fmt::format("every row has the label '{}' in the fold column '{}', and held-out rows need "
+                        "others beside them: choose another --fold-column, or --folds",
+                        shown(tally.levels[c][0]), shown(column.name)));
+    }
     if (column.role == Role::target) encode_target(column, request, tally, c, data);
     if (column.role != Role::feature) continue;
     encode_feature(column, tally.levels[c], encoding);

@@ -36,7 +36,7 @@ std::vector<ColumnPlan> plan_again(const LoadRequest& request, const std::vector
   for (ColumnPlan& column : plan) {
     const bool text = column.role == Role::feature  ? has_levels(encoding, column.name)
                       : column.role == Role::target ? encoding.loaded_from.target_is_text
-                                                    : false;
+                                                    : column.role == Role::fold;
     column.type = text ? Type::text : Type::number;
     if (column.role != Role::feature || text) continue;
     const bool known = std::any_of(encoding.features.begin(), encoding.features.end(),
@@ -58,6 +58,7 @@ Stager stager_again(const std::vector<ColumnPlan>& plan, const DataOptions& opti
                return k.column == plan[c].name;
              })->levels);
     }
+    if (plan[c].role == Role::fold) stager.fix_levels(c, encoding.loaded_from.folds);
     if (plan[c].role != Role::target || encoding.classes.empty()) continue;
     if (plan[c].type == Type::text) {
       stager.fix_levels(c, encoding.classes);

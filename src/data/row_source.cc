@@ -37,7 +37,7 @@ RowShape shape_of(const Shard& shard) {
   shape.rows = shard.rows();
   shape.cols = shard.cols();
   shape.has_targets = shard.targets.size() == shape.rows;
-  shape.beside = shard.targets.size() + shard.weights.size() + shard.offsets.size();
+  shape.beside = shard.targets.size() + shard.weights.size() + shard.offsets.size() + shard.folds.size();
   shape.weight = sum_of_weights(shard);
   const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix);
   shape.sparse = sparse != nullptr;

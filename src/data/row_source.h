@@ -17,7 +17,7 @@ struct RowShape {
   bool has_targets = false;
   std::size_t entries = 0;                   // stored values
   std::size_t value_bytes = sizeof(double);  // of each
-  std::size_t beside = 0;                    // numbers beside the rows: targets, weights, offsets
+  std::size_t beside = 0;                    // numbers beside the rows: targets, weights, offsets, folds
   double weight = 0;                         // Σ s_i
 
   // What the rows take where they are in memory.

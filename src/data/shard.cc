@@ -87,6 +87,9 @@ void append_rows(Shard& into, Shard more) {
   MUSTER_CHECK(before == 0 || added == 0 || into.targets.empty() == more.targets.empty(),
                "shards put together both have targets, or neither");
   append(into.targets, more.targets);
+  MUSTER_CHECK(before == 0 || added == 0 || into.folds.empty() == more.folds.empty(),
+               "shards put together both have folds, or neither");
+  append(into.folds, more.folds);
   append_optional(into.weights, before, std::move(more.weights), added, 1);
   append_optional(into.offsets, before, std::move(more.offsets), added, 0);
   std::visit(
@@ -105,6 +108,7 @@ Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end) {
   rows.targets = slice(shard.targets, begin, end);
   rows.weights = slice(shard.weights, begin, end);
   rows.offsets = slice(shard.offsets, begin, end);
+  rows.folds = slice(shard.folds, begin, end);
   return rows;
 }
 

@@ -1,5 +1,5 @@
-// The rows one worker holds, in the form the kernels read: a dense row-major matrix or CSR, with targets, weights and
-// offsets beside it.
+// The rows one worker holds, in the form the kernels read: a dense row-major matrix or CSR, with targets, weights,
+// offsets and folds beside it.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,9 @@ struct Shard {
   std::vector<PowerFeature> powers;  // ascending in feature; only beside a dense matrix
   AlignedVector<double>
       targets;  // rows; of classes: their places in the encoding. Empty where the data were read for prediction
-  AlignedVector<double> weights;  // rows, or empty: every weight is 1
-  AlignedVector<double> offsets;  // rows, or empty: every offset is 0
+  AlignedVector<double> weights;     // rows, or empty: every weight is 1
+  AlignedVector<double> offsets;     // rows, or empty: every offset is 0
+  AlignedVector<double> folds = {};  // rows, or empty: places in LoadedFrom::folds
 
   std::size_t rows() const {
     return std::visit([](const auto& m) { return m.rows; }, matrix);

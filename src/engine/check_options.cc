@@ -120,8 +120,10 @@ void check_network(const TrainOptions& options) {
 
 void check_tuning(const TrainOptions& options) {
   const TuningOptions& tuning = options.tuning;
-  if (tuning.folds == 0) return;
-  require(tuning.folds >= 2, "--folds must be at least 2");
+  if (!tuning.asked()) return;
+  require(tuning.folds == 0 || tuning.fold_column.empty(),
+          "--fold-column says which rows are held out together, and --folds deals them out: drop one of them");
+  require(tuning.folds == 0 || tuning.folds >= 2, "--folds must be at least 2");
   for (const std::vector<double>* strengths : {&tuning.l2, &tuning.l1})
     for (const double strength : *strengths)
       require(std::isfinite(strength) && strength >= 0, "--l2 and --l1 must be 0 or greater");
@@ -264,7 +266,7 @@ void check_options(const TrainOptions& options) {
           "--summary describes a fit without a penalty, whose coefficients are not biased: drop --l1 and --l2");
   require(!options.summary || options.problem.loss != Loss::softmax,
           "--summary is of one margin a row: it does not go with --loss softmax");
-  require((options.tuning.folds == 0 && !options.summary) || !cuts_columns(options.run.split),
+  require((!options.tuning.asked() && !options.summary) || !cuts_columns(options.run.split),
           "tuning and --summary weigh whole rows anew: use --split rows, or drop --split");
   check_tuning(options);
   check_foreign_options(options);

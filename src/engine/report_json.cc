@@ -110,7 +110,10 @@ Json to_json(const TuningReport& tuning) {
                       {"loss", point.loss},
                       {"standard_error", point.standard_error},
                       {"by_fold", point.by_fold}});
+  Json folds = Json::array();
+  for (const TuningFold& fold : tuning.folds) folds.push_back({{"label", fold.label}, {"rows", fold.rows}});
   return {{"points", std::move(points)},
+          {"folds", std::move(folds)},
           {"best", tuning.best},
           {"chosen", tuning.chosen},
           {"unconverged", tuning.unconverged}};

@@ -145,7 +145,7 @@ SplitChoice split_of(const TrainOptions& options, const Dataset& data, int ranks
   SplitChoice choice = choose_split(run, data.encoding.feature_count(),
                                     data.summary.rows_read - data.summary.rows_dropped, ranks, outputs);
   if (choice.shape.columns == 1) return choice;
-  if (options.tuning.folds > 0 || options.summary)
+  if (options.tuning.asked() || options.summary)
     return {{ranks, 1}, "rows, because tuning and summaries weigh whole rows anew"};
   if (!data.streamed) return choice;
   if (run.split.kind != SplitOptions::Kind::automatic)
@@ -195,8 +195,12 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
   reporter.begin(Progress::Stage::reading);
-  const LoadRequest load_request{options.data, target_kind(options.problem.loss), options.problem.positive,
-                                 readers_of(options.run, endpoint.size()), &memory.rows(endpoint)};
+  const LoadRequest load_request{options.data,
+                                 target_kind(options.problem.loss),
+                                 options.problem.positive,
+                                 readers_of(options.run, endpoint.size()),
+                                 &memory.rows(endpoint),
+                                 options.tuning.fold_column};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
   if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint.size()), endpoint, data);
@@ -213,7 +217,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   HeldRows held(data.shard);
   RowSource& source = rows.stream() != nullptr ? *rows.stream() : held;
   std::optional<TuningReport> tuning;
-  if (options.tuning.folds > 0) {
+  if (options.tuning.asked()) {
     reporter.begin(Progress::Stage::tuning);
     tuning = tune({.data = data,
                    .options = options,

@@ -9,7 +9,9 @@
 #include <numeric>
 #include <utility>
 
+#include "base/check.h"
 #include "base/random.h"
+#include "data/csv_text.h"
 #include "data/reweighted_rows.h"
 #include "muster/error.h"
 #include "objective/linear_rows.h"
@@ -37,11 +39,13 @@ class Tuner {
       : request_(request), endpoint_(endpoint), of_fold_(request.options) {
     of_fold_.summary = of_fold_.verify = false;
     const TuningOptions& asked = request.options.tuning;
-    const std::size_t rows = request.rows.shape().rows;
-    const std::int64_t first = rows_before(endpoint, rows);
-    folds_ = asked.folds;
-    fold_of_ = deal_folds(first, rows, folds_, request.options.run.seed);
-    read_weights();
+    read_beside();
+    if (asked.fold_column.empty()) {
+      folds_ = asked.folds;
+      fold_of_ = deal_folds(rows_before(endpoint, weights_.size()), weights_.size(), folds_, request.options.run.seed);
+    } else {
+      name_folds(request.data.encoding.loaded_from.folds);
+    }
     for (const double l1 : descending(asked.l1, request.options.problem.l1))
       for (const double l2 : descending(asked.l2, request.options.problem.l2))
         report_.points.push_back({.l2 = l2, .l1 = l1});
@@ -58,7 +62,7 @@ class Tuner {
         TuningPoint& point = report_.points[i];
         of_fold_.problem.l2 = point.l2;
         of_fold_.problem.l1 = point.l1;
-        FitResult fitted = fit_to(outside, model);
+        FitResult fitted = fit_without(fold, outside, model);
         if (fitted.report.stop_reason != StopReason::converged) ++report_.unconverged;
         model = std::move(fitted.model);
         std::array<double, 2> sums{loss_over(inside, *model), inside.shape().weight};
@@ -75,6 +79,20 @@ class Tuner {
   }
 
  private:
+  FitResult fit_without(int fold, RowSource& rows, const std::optional<LinearModel>& start) {
+    try {
+      return fit_to(rows, start);
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("without the rows of {}: {}", name_of(fold), error.what()));
+    }
+  }
+
+  std::string name_of(int fold) const {
+    if (report_.folds.empty()) return fmt::format("fold {} of --folds {}", fold + 1, folds_);
+    return fmt::format("the label '{}' in --fold-column {}", shown(report_.folds[static_cast<std::size_t>(fold)].label),
+                       shown(request_.options.tuning.fold_column));
+  }
+
   FitResult fit_to(RowSource& rows, const std::optional<LinearModel>& start) {
     const FitRequest request{.data = request_.data,
                              .options = of_fold_,
@@ -99,15 +117,26 @@ class Tuner {
     return sums[0] + sums[1];
   }
 
-  void read_weights() {
+  // What a row has beside its features: its weight, and the fold that a column says.
+  void read_beside() {
     const std::unique_ptr<RowPass> pass = request_.rows.begin(1);
     for (const Shard* window = pass->next(); window != nullptr; window = pass->next()) {
+      for (const double fold : window->folds) fold_of_.push_back(static_cast<int>(fold));
       if (window->weights.empty()) {
         weights_.insert(weights_.end(), window->rows(), 1.0);
       } else {
         weights_.insert(weights_.end(), window->weights.begin(), window->weights.end());
       }
     }
+  }
+
+  void name_folds(const std::vector<std::string>& labels) {
+    MUSTER_CHECK(fold_of_.size() == weights_.size(), "a fold for every row");
+    folds_ = static_cast<int>(labels.size());
+    std::vector<double> rows(labels.size(), 0.0);
+    for (const int fold : fold_of_) ++rows[static_cast<std::size_t>(fold)];
+    endpoint_.allreduce(rows, ReduceOp::sum, Deadline::never());
+    for (std::size_t k = 0; k < labels.size(); ++k) report_.folds.push_back({labels[k], std::llround(rows[k])});
   }
 
   template <class Counts>
@@ -121,11 +150,9 @@ class Tuner {
   void check_fold(int fold, double inside, double outside) {
     double sums[] = {inside, outside};
     endpoint_.allreduce(sums, ReduceOp::sum, Deadline::never());
-    if (!(sums[0] > 0) || !(sums[1] > 0))
-      throw InputError(
-          fmt::format("--folds {}: fold {} of the rows, or what is outside it, has no weight: fewer folds, "
-                      "or more rows",
-                      folds_, fold + 1));
+    if (sums[0] > 0 && sums[1] > 0) return;
+    const std::string way_out = report_.folds.empty() ? ": fewer folds, or more rows" : "";
+    throw InputError(fmt::format("the rows of {}, or all others, have no weight{}", name_of(fold), way_out));
   }
 
   void finish(TuningPoint& point, double loss) const {

@@ -6,8 +6,8 @@
 //     chosen: least mean loss; or with one_standard_error the strongest pair within one standard error of it
 //
 // A fit to some of the rows is a fit to all with the others' weights 0, so the rows are read from their files once, and
-// scaling sees no held-out row. A fold is a function of the seed and the row's number in the files alone: the number of
-// workers changes nothing but rounding.
+// scaling sees no held-out row. A fold is the rows of one label in a column, or a function of the seed and the row's
+// number in the files alone: the number of workers changes nothing but rounding.
 //
 // Sources: T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd ed., 7.10 (folds, one
 // standard error); J. Friedman, T. Hastie, R. Tibshirani, "Regularization paths for generalized linear models via

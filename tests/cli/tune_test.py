@@ -119,7 +119,7 @@ def test_the_table_is_printed(tmp_path, table):
     (["--l1", "1,-2"], "--l1 1,-2: '-2' is no number of 0 or greater"),
     (["--folds", "1"], "--folds"),
     (["--checkpoint", "somewhere"], "--checkpoint goes with muster train"),
-    (["--folds", "500"], "has no weight"),
+    (["--folds", "500"], "have no weight: fewer folds, or more rows"),
 ])
 def test_errors(tmp_path, table, arguments, sentence):
     path, *_ = table

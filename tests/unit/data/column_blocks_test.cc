@@ -37,6 +37,7 @@ Shard small(bool sparse) {
   }
   shard.targets = {7, 8};
   shard.offsets = {0.5, 0.25};
+  shard.folds = {1, 0};
   return shard;
 }
 
@@ -57,6 +58,7 @@ TEST(ColumnBlocks, OfAShardHaveItsRowsAndWhatStandsBesideThem) {
   EXPECT_EQ(s.columns, (AlignedVector<std::uint32_t>{0, 1, 0}));
   EXPECT_EQ(std::get<1>(s.values), (AlignedVector<float>{2, 3, 5}));
   EXPECT_EQ(sparse.offsets, small(true).offsets);
+  EXPECT_EQ(sparse.folds, small(true).folds);
   EXPECT_EQ(columns_between(small(true), 4, 4).cols(), 0U);
 }
 
@@ -104,6 +106,7 @@ TEST(ColumnBlocks, BytesGiveTheShardBack) {
       EXPECT_EQ(back.targets, shard.targets);
       EXPECT_EQ(back.weights, shard.weights);
       EXPECT_EQ(back.offsets, shard.offsets);
+      EXPECT_EQ(back.folds, shard.folds);
       EXPECT_EQ(back.powers.size(), shard.powers.size());
       if (const auto* matrix = std::get_if<SparseMatrix>(&shard.matrix)) {
         const auto& got = std::get<SparseMatrix>(back.matrix);

@@ -70,6 +70,21 @@ TEST(LoadCsv, CutAtEveryPairOfBytesForThreeWorkers) {
   }
 }
 
+// Workers meet the labels in any order, and none of them need have all; the places are those of the sorted labels.
+TEST(LoadCsv, FoldsAreThePlacesOfTheirLabelsWhoeverReadsThem) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("t.csv", kTricky), "y");
+  request.fold_column = "na\"me";
+  for (std::uint64_t cut = 0; cut <= kTricky.size(); cut += 3) {
+    SCOPED_TRACE(cut);
+    const Rows rows = load_cut(request, {0, cut, kTricky.size()});
+    EXPECT_EQ(rows.encoding.loaded_from.folds, kTrickyLevels);
+    EXPECT_EQ(rows.folds, (std::vector<double>{4, 3, 0, 4, 1, 2}));
+    EXPECT_EQ(rows.feature_names(), std::vector<std::string>{"x"});
+    EXPECT_TRUE(rows.encoding.categoricals.empty());
+  }
+}
+
 TEST(LoadCsv, MoreWorkersThanRows) {
   const TemporaryDirectory dir;
   expect_tricky(load_on(9, request_for(dir.file("t.csv", kTricky), "y")));

@@ -16,7 +16,7 @@ struct Rows {
   Encoding encoding;
   LoadSummary summary;
   std::vector<std::vector<double>> x;
-  std::vector<double> y, weights, offsets;
+  std::vector<double> y, weights, offsets, folds;
   std::vector<std::size_t> rows_by_worker;
 
   std::vector<std::string> feature_names() const {
@@ -58,6 +58,7 @@ inline void append_shard(const Shard& shard, Rows& rows) {
   rows.y.insert(rows.y.end(), shard.targets.begin(), shard.targets.end());
   rows.weights.insert(rows.weights.end(), shard.weights.begin(), shard.weights.end());
   rows.offsets.insert(rows.offsets.end(), shard.offsets.begin(), shard.offsets.end());
+  rows.folds.insert(rows.folds.end(), shard.folds.begin(), shard.folds.end());
   rows.rows_by_worker.push_back(n);
 }
 

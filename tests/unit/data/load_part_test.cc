@@ -39,6 +39,7 @@ void expect_same(const Shard& a, const Shard& b) {
   EXPECT_TRUE(same_bits(a.targets, b.targets));
   EXPECT_TRUE(same_bits(a.weights, b.weights));
   EXPECT_TRUE(same_bits(a.offsets, b.offsets));
+  EXPECT_TRUE(same_bits(a.folds, b.folds));
   ASSERT_EQ(a.powers.size(), b.powers.size());
   for (std::size_t i = 0; i < a.powers.size(); ++i) {
     EXPECT_EQ(a.powers[i].feature, b.powers[i].feature);
@@ -124,6 +125,7 @@ void expect_parts(const LoadRequest& request) {
   EXPECT_EQ(together.y, apart.y);
   EXPECT_EQ(together.weights, apart.weights);
   EXPECT_EQ(together.offsets, apart.offsets);
+  EXPECT_EQ(together.folds, apart.folds);
 }
 
 // Quotes with line breaks wherever the cuts fall; the first rows fit floats and the last do not.
@@ -156,6 +158,8 @@ TEST(LoadPart, CsvWithEverything) {
     request.options.storage = storage;
     expect_parts(request);
   }
+  request.fold_column = "place";
+  expect_parts(request);
 }
 
 TEST(LoadPart, ManyFilesAndEmptyParts) {
@@ -390,6 +394,7 @@ TEST(Readers, TheOthersAgreeAndHaveNoRows) {
   LoadRequest request = request_for(dir.file("a.csv", mixed_csv(200)), "y");
   request.options.missing = MissingPolicy::mean;
   request.options.weight = "w";
+  request.fold_column = "place";
   expect_two_readers(request);
   expect_two_readers(request_for(dir.file("a.svm", "1 1:2 4:0.1\n2 3:1\n1 2:5\n7 1:1\n"), ""));
   write_parquet(dir.path() + "/a.parquet", *table(0, 50, false), 7);
