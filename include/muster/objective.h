@@ -127,8 +127,8 @@ class RowObjective : public Objective {
   virtual double batch_weight(std::size_t batch) = 0;
 
   // Writes Σ s_i loss_i over the batch's rows, and its derivatives by the parameters keys(batch), in that order; w
-  // holds those parameters' values, in that order. residual: Σ s_i loss'_i, the derivative by a shift of all margins.
-  virtual Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+  // holds those parameters' values, in that order.
+  virtual Work batch_gradient(std::size_t batch, std::span<const double> w, double& value,
                               std::span<double> gradient) = 0;
 
   // The largest second derivative of one row's loss along its own gradient, max_i (s_i n / S)·|x_i|²·sup loss'' over

@@ -157,11 +157,6 @@ void check_foreign_options(const TrainOptions& options) {
 void check_softmax(const TrainOptions& options) {
   require(options.data.offset.empty(),
           "--offset adds the same to every class's margin, which changes nothing under --loss softmax: drop it");
-  const ServerOptions& server = options.run.server;
-  require(options.run.solver != SolverChoice::ftrl,
-          "--solver ftrl takes rows a few at a time, which --loss softmax does not: choose --solver dave");
-  require(server.batch == 0 && !server.adagrad && !server.decay && !server.staleness_damping,
-          "--loss softmax takes a worker's rows as a whole: drop --batch, --adagrad, --decay and --staleness-damping");
 }
 
 }  // namespace

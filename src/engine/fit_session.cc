@@ -84,6 +84,7 @@ class SessionTrainer {
     options.solver = server_solver(solver_);
     options.server = context_.request.options.run.server;
     options.implicit_centre = problem_.objective().implicit_centre();
+    options.outputs = problem_.objective().outputs();
     if (!problem_.classifies()) options.radius = std::sqrt(context_.agreed.target_square);
     options.restore = [this]() -> std::optional<std::vector<double>> {
       const std::optional<LinearModel> model = context_.request.restore ? context_.request.restore() : std::nullopt;

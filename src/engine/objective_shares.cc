@@ -135,10 +135,10 @@ double ObjectiveShares::batch_weight(std::size_t batch) {
   return share.batch_weight(batch);
 }
 
-Work ObjectiveShares::batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+Work ObjectiveShares::batch_gradient(std::size_t batch, std::span<const double> w, double& value,
                                      std::span<double> gradient) {
   RowObjective& share = share_of(batch);
-  return share.batch_gradient(batch, w, value, residual, gradient);
+  return share.batch_gradient(batch, w, value, gradient);
 }
 
 // A share's figure is in proportion to its own n/S.

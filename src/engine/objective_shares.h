@@ -40,8 +40,7 @@ class ObjectiveShares final : public RowObjective {
   std::size_t deal(std::size_t rows, std::uint64_t seed) override;
   std::span<const std::uint32_t> keys(std::size_t batch) override;
   double batch_weight(std::size_t batch) override;
-  Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
-                      std::span<double> gradient) override;
+  Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, std::span<double> gradient) override;
   double largest_row_curvature() override;
 
  private:

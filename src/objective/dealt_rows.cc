@@ -18,17 +18,17 @@ std::size_t rows_of_stretch(const RowShape& shape, std::size_t batch) {
 
 }  // namespace
 
-std::size_t DealtRows::deal(RowSource& source, bool intercept, std::size_t rows, std::uint64_t seed) {
+std::size_t DealtRows::deal(RowSource& source, const BatchModel& model, std::size_t rows, std::uint64_t seed) {
   const std::size_t all = source.shape().rows;
   source_ = &source;
-  intercept_ = intercept;
+  model_.emplace(model);
   seed_ = seed;
   stretch_ = source.held();
   first_ = 0;
   pass_.reset();
   if (stretch_ || all == 0) {
     stretch_ = &source.head();
-    return count_ = batches_.deal(*stretch_, intercept, rows, seed);
+    return count_ = batches_.deal(*stretch_, model, rows, seed);
   }
   rows_ = std::min(rows, all);
   stretch_rows_ = rows_of_stretch(source.shape(), rows_);
@@ -54,7 +54,7 @@ void DealtRows::next_stretch() {
   window_row_ = end;
   stretch_ = &copied_;
   first_ += count_;
-  count_ = batches_.deal(*stretch_, intercept_, rows_, seed_ + stretches_++);
+  count_ = batches_.deal(*stretch_, *model_, rows_, seed_ + stretches_++);
 }
 
 DealtRows::Place DealtRows::at(std::size_t batch) {

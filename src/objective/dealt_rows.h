@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "data/row_source.h"
 #include "objective/linear_batches.h"
@@ -17,7 +18,7 @@ namespace muster {
 class DealtRows {
  public:
   // As RowObjective's. source must outlive the next deal.
-  std::size_t deal(RowSource& source, bool intercept, std::size_t rows, std::uint64_t seed);
+  std::size_t deal(RowSource& source, const BatchModel& model, std::size_t rows, std::uint64_t seed);
 
   // Where a batch is, until the next call. Throws InputError.
   struct Place {
@@ -32,7 +33,7 @@ class DealtRows {
   void next_stretch();
 
   RowSource* source_ = nullptr;
-  bool intercept_ = true;
+  std::optional<BatchModel> model_;
   std::size_t rows_ = 0, stretch_rows_ = 0;  // of a batch; of a stretch
   std::uint64_t seed_ = 0;
 

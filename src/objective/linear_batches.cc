@@ -36,6 +36,8 @@ std::vector<std::uint32_t> permutation(std::size_t count, std::uint64_t seed) {
   return order;
 }
 
+constexpr std::size_t kMostKeys = std::numeric_limits<std::uint32_t>::max();
+
 double inverse(double scale) {
   return scale == 0 ? 0.0 : 1 / scale;
 }
@@ -46,7 +48,7 @@ std::size_t LinearBatches::count(std::size_t shard_rows, std::size_t rows) {
   return shard_rows == 0 ? 0 : std::max<std::size_t>((shard_rows + rows / 2) / rows, 1);
 }
 
-std::size_t LinearBatches::deal(const Shard& shard, bool intercept, std::size_t rows, std::uint64_t seed) {
+std::size_t LinearBatches::deal(const Shard& shard, const BatchModel& model, std::size_t rows, std::uint64_t seed) {
   MUSTER_CHECK(rows > 0, "a batch has rows");
   const std::size_t count = shard.rows();
   MUSTER_CHECK(count < std::numeric_limits<std::uint32_t>::max(), "rows are numbered in 32 bits");
@@ -54,35 +56,43 @@ std::size_t LinearBatches::deal(const Shard& shard, bool intercept, std::size_t 
   const std::size_t batches = LinearBatches::count(count, rows);
   batch_begin_.assign(1, 0);
   for (std::size_t b = 1; b <= batches; ++b) batch_begin_.push_back(count * b / batches);
-  u_.assign(shard.cols(), 0.0);
-  by_u_.assign(shard.cols(), 0.0);
-  collect_keys(shard, intercept);
+  point_.u.assign(shard.cols() * model.loss.stride(), 0.0);
+  point_.shift.assign(model.loss.stride(), 0.0);
+  sums_.assign(model.loss.length(shard.cols()), 0.0);
+  room_ = model.loss.room(shape_of(shard));
+  collect_keys(shard, model);
   return batches;
 }
 
-void LinearBatches::collect_keys(const Shard& shard, bool intercept) {
-  const std::size_t columns = shard.cols(), batches = batch_begin_.size() - 1;
+void LinearBatches::collect_keys(const Shard& shard, const BatchModel& model) {
+  const std::size_t columns = shard.cols(), batches = batch_begin_.size() - 1, outputs = model.loss.outputs();
+  MUSTER_CHECK((columns + 1) * outputs <= kMostKeys, "parameters are numbered in 32 bits");
   keys_.clear();
   keys_begin_.assign(1, 0);
+  const auto add = [&](std::size_t column) {
+    for (std::size_t k = 0; k < outputs; ++k) keys_.push_back(static_cast<std::uint32_t>(column * outputs + k));
+  };
   if (!is_sparse(shard)) {
-    keys_.resize(columns + (intercept ? 1 : 0));
+    keys_.resize((columns + (model.intercept ? 1 : 0)) * outputs);
     std::iota(keys_.begin(), keys_.end(), 0u);
     return;
   }
   constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-  std::vector<std::uint32_t> last_batch(columns, kNone);
+  std::vector<std::uint32_t> last_batch(columns, kNone), touched;
   for (std::size_t b = 0; b < batches; ++b) {
+    touched.clear();
     for (const std::uint32_t row : rows_of(b)) {
       visit_entries(shard, row, [&](std::span<const std::uint32_t> entries, auto) {
         for (const std::uint32_t j : entries) {
           if (last_batch[j] == b) continue;
           last_batch[j] = static_cast<std::uint32_t>(b);
-          keys_.push_back(j);
+          touched.push_back(j);
         }
       });
     }
-    std::sort(keys_.begin() + static_cast<std::ptrdiff_t>(keys_begin_.back()), keys_.end());
-    if (intercept) keys_.push_back(static_cast<std::uint32_t>(columns));
+    std::sort(touched.begin(), touched.end());
+    for (const std::uint32_t j : touched) add(j);
+    if (model.intercept) add(columns);
     keys_begin_.push_back(keys_.size());
   }
 }
@@ -104,71 +114,75 @@ double LinearBatches::weight(const Shard& shard, std::size_t batch) const {
   return sum;
 }
 
-// One batch at one point: u_ and by_u_ hold it by column.
+// One batch at point_, added to sums_.
 struct LinearBatches::Evaluation {
   LinearBatches& batches;
   const Shard& shard;
-  const KernelTable& table;
   const BatchModel& model;
-  double intercept;
-  PassSums sums = {};
 
-  // One row at a time: the kernel centres it and adds its derivatives.
-  template <class T>
-  void run(const AlignedVector<T>& values, std::span<const std::uint32_t> rows) {
-    const std::size_t columns = shard.cols();
-    const MarginRequest request{model.function, batches.u_.data(), model.centre.data(), intercept};
-    for (const std::uint32_t row : rows) {
-      const DenseRows<T> one{values.data() + row * columns, 1, columns};
-      table.dense<T>().pass(one, row_data(shard, row), request, sums, batches.by_u_.data());
-    }
+  void run(std::span<const std::uint32_t> rows) {
+    if (is_sparse(shard) && model.loss.outputs() == 1) return run_together(rows);
+    const RowLoss::Pass pass{MarginUse::line, batches.point_, model.centre.data()};
+    for (const std::uint32_t row : rows)
+      model.loss.pass(shard, {row, std::size_t{row} + 1}, pass, batches.room_.data(), batches.sums_.data());
   }
 
-  void run_sparse(std::span<const std::uint32_t> rows) {
+ private:
+  // Sparse rows of one margin: all margins, then all residuals, a vector at a time.
+  void run_together(std::span<const std::uint32_t> rows) {
     const RowData data = row_data(shard, 0);
+    const ModelPoint& point = batches.point_;
     std::vector<double>&margins = batches.margins_, &targets = batches.targets_, &weights = batches.weights_;
     margins.resize(rows.size());
     targets.resize(rows.size());
     weights.resize(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      margins[i] = intercept + offset_of(data, rows[i]);
+      margins[i] = point.shift[0] + offset_of(data, rows[i]);
       targets[i] = data.targets[rows[i]];
       weights[i] = weight_of(data, rows[i]);
       visit_entries(shard, rows[i], [&](std::span<const std::uint32_t> columns, auto values) {
         for (std::size_t k = 0; k < columns.size(); ++k)
-          margins[i] += batches.u_[columns[k]] * static_cast<double>(values[k]);
+          margins[i] += point.u[columns[k]] * static_cast<double>(values[k]);
       });
     }
     const RowData gathered{targets.data(), weights.data(), nullptr};
-    table.residuals(model.function, margins.data(), rows.size(), gathered, margins.data(), sums);
+    model.loss.residuals(MarginUse::line, margins.data(), nullptr, rows.size(), gathered, batches.sums_.data());
+    double* by_u = batches.sums_.data() + model.loss.gradient();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       visit_entries(shard, rows[i], [&](std::span<const std::uint32_t> columns, auto values) {
         for (std::size_t k = 0; k < columns.size(); ++k)
-          batches.by_u_[columns[k]] += margins[i] * static_cast<double>(values[k]);
+          by_u[columns[k]] += margins[i] * static_cast<double>(values[k]);
       });
     }
   }
 };
 
-void LinearBatches::gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
-                             std::span<const double> w, double& value, double& residual, std::span<double> gradient) {
+void LinearBatches::gradient(const Shard& shard, const BatchModel& model, std::size_t batch, std::span<const double> w,
+                             double& value, std::span<double> gradient) {
   const std::span<const std::uint32_t> rows = rows_of(batch), all = keys(batch);
   MUSTER_CHECK(w.size() == all.size() && gradient.size() == all.size(), "a number for each key");
-  const std::span<const std::uint32_t> columns = all.first(all.size() - (model.intercept ? 1 : 0));
-  for (std::size_t k = 0; k < columns.size(); ++k) u_[columns[k]] = w[k] * inverse(model.scale[columns[k]]);
-  Evaluation evaluation{*this, shard, table, model, model.intercept ? w.back() : 0.0};
-  if (const auto* dense = std::get_if<DenseMatrix>(&shard.matrix)) {
-    std::visit([&](const auto& values) { evaluation.run(values, rows); }, dense->values);
-  } else {
-    evaluation.run_sparse(rows);
-  }
-  value = evaluation.sums.loss;
-  residual = evaluation.sums.residual;
-  for (std::size_t k = 0; k < columns.size(); ++k) {
-    gradient[k] = by_u_[columns[k]] * inverse(model.scale[columns[k]]);
-    u_[columns[k]] = by_u_[columns[k]] = 0;
-  }
-  if (model.intercept) gradient.back() = residual;
+  const std::size_t outputs = model.loss.outputs(), stride = model.loss.stride();
+  const std::size_t coefficients = all.size() - (model.intercept ? outputs : 0);
+  // Calls visit(i, at, 1/scale_j) with every coefficient of the batch, the i-th of its keys, at j·stride + k.
+  const auto each = [&](const auto& visit) {
+    for (std::size_t i = 0; i < coefficients; i += outputs) {
+      const std::size_t j = outputs == 1 ? all[i] : all[i] / outputs;
+      const double factor = inverse(model.scale[j]);
+      for (std::size_t k = 0; k < outputs; ++k) visit(i + k, j * stride + k, factor);
+    }
+  };
+  each([&](std::size_t i, std::size_t at, double factor) { point_.u[at] = w[i] * factor; });
+  for (std::size_t k = 0; k < outputs && model.intercept; ++k) point_.shift[k] = w[coefficients + k];
+  Evaluation{*this, shard, model}.run(rows);
+  value = sums_[0];
+  const double* residuals = sums_.data() + model.loss.residuals();
+  for (std::size_t k = 0; k < outputs && model.intercept; ++k) gradient[coefficients + k] = residuals[k];
+  double* by_u = sums_.data() + model.loss.gradient();
+  each([&](std::size_t i, std::size_t at, double factor) {
+    gradient[i] = by_u[at] * factor;
+    point_.u[at] = by_u[at] = 0;
+  });
+  std::fill_n(sums_.begin(), model.loss.gradient(), 0.0);
 }
 
 namespace {
@@ -208,7 +222,7 @@ double largest_square(const Shard& shard, const BatchModel& model, double& total
 }  // namespace
 
 double largest_row_curvature(RowSource& source, const BatchModel& model) {
-  const double bound = model.function == RowFunction::logistic ? 0.25 : 1.0;
+  const double bound = largest_curvature(model.loss.loss());
   double total_weight = 0, largest = 0;
   const std::unique_ptr<RowPass> pass = source.begin(1);
   while (const Shard* window = pass->next()) largest = std::max(largest, largest_square(*window, model, total_weight));

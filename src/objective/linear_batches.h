@@ -6,8 +6,8 @@
 //
 //     margin_i = Σ_j v_j x_ij / scale_j + b_eff + o_i ,   b_eff = b − Σ_j v_j centre_j / scale_j
 //
-// and who holds all of v sees to the rest: it hands out b_eff for b, and takes (centre_j / scale_j) Σ s_i loss'_i off
-// every ∂f/∂v_j.
+// and who holds all of v sees to the rest: it hands out b_eff for b, and takes (centre_j / scale_j) ∂f/∂b off every
+// ∂f/∂v_j; for softmax so for each class.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,15 @@
 #include <vector>
 
 #include "data/row_source.h"
-#include "kernels/kernel_table.h"
 #include "muster/objective.h"
+#include "objective/row_loss.h"
 
 namespace muster {
 
-// What a batch's loss is of: RowFunction, a scaling of every column, and whether the last parameter is an intercept.
+// What a batch's loss is of: a scaling of every column, and whether the last parameters are intercepts. Parameters are
+// numbered as LinearObjective's.
 struct BatchModel {
-  RowFunction function = RowFunction::squared;
+  RowLoss loss;
   std::span<const double> centre, scale;
   bool intercept = true;
 };
@@ -34,25 +35,26 @@ class LinearBatches {
   // Batches that so many of a shard's rows are dealt into.
   static std::size_t count(std::size_t shard_rows, std::size_t rows);
   // As RowObjective's. The shard is that of all calls until dealt again.
-  std::size_t deal(const Shard& shard, bool intercept, std::size_t rows, std::uint64_t seed);
+  std::size_t deal(const Shard& shard, const BatchModel& model, std::size_t rows, std::uint64_t seed);
   std::span<const std::uint32_t> keys(std::size_t batch) const;
   std::size_t rows(std::size_t batch) const { return rows_of(batch).size(); }
   double weight(const Shard& shard, std::size_t batch) const;
-  void gradient(const Shard& shard, const KernelTable& table, const BatchModel& model, std::size_t batch,
-                std::span<const double> w, double& value, double& residual, std::span<double> gradient);
+  void gradient(const Shard& shard, const BatchModel& model, std::size_t batch, std::span<const double> w,
+                double& value, std::span<double> gradient);
 
  private:
   struct Evaluation;
 
   std::span<const std::uint32_t> rows_of(std::size_t batch) const;
-  void collect_keys(const Shard& shard, bool intercept);
+  void collect_keys(const Shard& shard, const BatchModel& model);
 
   std::vector<std::uint32_t> order_;      // the rows, batch after batch
   std::vector<std::size_t> batch_begin_;  // in order_; one more than there are batches
   std::vector<std::uint32_t> keys_;       // dense: of every batch
   std::vector<std::size_t> keys_begin_;   // in keys_, by batch; one more than there are batches
-  // By column, between calls all 0: a batch's coefficients and derivatives in the places its rows name.
-  std::vector<double> u_, by_u_;
+  // Between calls all 0: a batch's coefficients, and sums over its rows, in the places its rows name.
+  ModelPoint point_;
+  AlignedVector<double> sums_, room_;
   std::vector<double> margins_, targets_, weights_;  // by row of a batch
 };
 

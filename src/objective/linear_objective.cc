@@ -141,15 +141,14 @@ Work LinearObjective::hessian_product(std::span<const double> w, std::span<const
 }
 
 BatchModel LinearObjective::batch_model() const {
-  return {loss() == Loss::squared ? RowFunction::squared : RowFunction::logistic, scaling_.centre, scaling_.scale,
-          intercept_};
+  return {loss_, scaling_.centre, scaling_.scale, intercept_};
 }
 
 std::size_t LinearObjective::deal(std::size_t rows, std::uint64_t seed) {
   if (rows_.shape().sparse && !intercept_) {
     for (const double centre : scaling_.centre) MUSTER_CHECK(centre == 0, "sparse rows are centred by the intercept");
   }
-  return dealt_.deal(rows_.source(), intercept_, rows, seed);
+  return dealt_.deal(rows_.source(), batch_model(), rows, seed);
 }
 
 std::span<const std::uint32_t> LinearObjective::keys(std::size_t batch) {
@@ -161,12 +160,11 @@ double LinearObjective::batch_weight(std::size_t batch) {
   return place.batches.weight(place.shard, place.batch);
 }
 
-Work LinearObjective::batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
+Work LinearObjective::batch_gradient(std::size_t batch, std::span<const double> w, double& value,
                                      std::span<double> gradient) {
   const DealtRows::Place place = dealt_.at(batch);
-  place.batches.gradient(place.shard, kernel_table(rows_.instruction_set_), batch_model(), place.batch, w, value,
-                         residual, gradient);
-  const Work all = work_of_reading(rows_.shape(), 6);
+  place.batches.gradient(place.shard, batch_model(), place.batch, w, value, gradient);
+  const Work all = work_of(6);
   const double share = static_cast<double>(place.batches.rows(place.batch)) / static_cast<double>(rows_.rows());
   return {all.bytes * share, all.flops * share};
 }
@@ -177,8 +175,9 @@ double LinearObjective::largest_row_curvature() {
 
 std::vector<double> LinearObjective::implicit_centre() const {
   if (!rows_.shape().sparse) return {};
-  std::vector<double> k = scaling_.unscale(scaling_.centre);
-  if (intercept_) k.push_back(0);
+  std::vector<double> k;
+  for (const double by_column : scaling_.unscale(scaling_.centre)) k.insert(k.end(), outputs(), by_column);
+  k.resize(dimension(), 0.0);
   return k;
 }
 

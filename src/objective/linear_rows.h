@@ -145,10 +145,9 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   bool in_order() const override { return rows_.source().held() == nullptr; }
   std::span<const std::uint32_t> keys(std::size_t batch) override;
   double batch_weight(std::size_t batch) override;
-  Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, double& residual,
-                      std::span<double> gradient) override;
+  Work batch_gradient(std::size_t batch, std::span<const double> w, double& value, std::span<double> gradient) override;
   double largest_row_curvature() override;
-  // What batches leave to the caller: centre_j / scale_j by parameter (0 for the intercept); empty where the rows are
+  // What batches leave to the caller: centre_j / scale_j by parameter (0 for the intercepts); empty where the rows are
   // dense and nothing is left.
   std::vector<double> implicit_centre() const;
 

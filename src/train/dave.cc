@@ -101,10 +101,9 @@ DaveWorker::DaveWorker(Objective& objective, const RunFacts& facts, std::span<co
   for (std::size_t j = 0; j < x_.size(); ++j) g_.push_back(-pull_of_penalty(x_[j], facts.penalty[j], facts.l1[j]));
 }
 
-void DaveWorker::step(std::span<const double> pulled, double, WorkerStep& out) {
+void DaveWorker::step(std::span<const double> pulled, std::span<const double>, WorkerStep& out) {
   out.work = objective_.value_and_gradient(pulled, out.value, gradient_, tallies_);
   out.rows_weight = objective_.weight();
-  out.residual = 0;
   out.values.resize(x_.size());
   const double rate = out.rows_weight > 0 ? 1 / out.rows_weight : 0;
   for (std::size_t j = 0; j < x_.size(); ++j) {

@@ -65,7 +65,7 @@ class DaveWorker final : public WorkerRule {
   DaveWorker(Objective& objective, const RunFacts& facts, std::span<const double> start);
 
   bool dense() const override { return true; }
-  void step(std::span<const double> pulled, double extra, WorkerStep& out) override;
+  void step(std::span<const double> pulled, std::span<const double> extras, WorkerStep& out) override;
 
  private:
   double measure(std::span<const double> pulled, std::span<const double> change) const;

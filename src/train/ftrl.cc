@@ -1,5 +1,6 @@
 #include "train/ftrl.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -9,9 +10,14 @@ namespace muster {
 
 FtrlServer::FtrlServer(const RunFacts& facts, const RowFacts& rows, KeyRange range,
                        std::vector<std::vector<double>> columns, double radius)
-    : first_rate_(2 * (facts.lipschitz > 0 ? facts.lipschitz : 1) * static_cast<double>(facts.workers())),
+    : first_key_(range.begin),
+      sums_(rows.sums),
+      first_rate_(2 * (facts.lipschitz > 0 ? facts.lipschitz : 1) * static_cast<double>(facts.workers())),
       radius_(radius),
-      epoch_pushes_(rows.epoch_pushes) {
+      epoch_pushes_(rows.epoch_pushes),
+      drift_(std::max<std::size_t>(rows.sums, 1), 0.0),
+      centre_sum_(drift_),
+      window_residual_(drift_) {
   const bool restored = columns.size() > 1;
   for (std::size_t i = 0; i < range.size(); ++i) {
     const std::size_t j = range.begin + i;
@@ -28,59 +34,67 @@ FtrlServer::FtrlServer(const RunFacts& facts, const RowFacts& rows, KeyRange ran
       key.rate = columns[3][i];
       pushes_ = columns[4][i];
     }
-    centre_sum_ += key.centre * w;
+    centre_sum_[output_of(i)] += key.centre * w;
     keys_.push_back(key);
   }
 }
 
-double FtrlServer::current(const Key& key) const {
-  const double z = current_z(key), threshold = pushes_ * key.l1;
+double FtrlServer::current(std::size_t place) const {
+  const Key& key = keys_[place];
+  const double z = current_z(place), threshold = pushes_ * key.l1;
   if (std::abs(z) <= threshold) return 0;
   return -(z - std::copysign(threshold, z)) / (key.rate + pushes_ * key.penalty);
 }
 
-void FtrlServer::update(Key& key, double g) {
-  const double gradient = g - key.centre * (drift_ - key.seen);  // with the centring of pushes that passed it by
+void FtrlServer::update(std::size_t place, double g) {
+  Key& key = keys_[place];
+  const std::size_t output = output_of(place);
+  const double gradient =
+      g - key.centre * (drift_[output] - key.seen);  // with the centring of pushes that passed it by
   key.window += g;
-  key.seen = drift_;
+  key.seen = drift_[output];
   key.squares += gradient * gradient;
   const double rate = std::max(key.rate, first_rate_ + std::sqrt(key.squares) / radius_);
   key.z += gradient - (rate - key.rate) * key.w;
   key.rate = rate;
-  centre_sum_ -= key.centre * key.w;
-  key.w = current(key);
-  centre_sum_ += key.centre * key.w;
+  centre_sum_[output] -= key.centre * key.w;
+  key.w = current(place);
+  centre_sum_[output] += key.centre * key.w;
 }
 
 Work FtrlServer::apply(const Push& push) {
   const std::size_t count = push.dense ? keys_.size() : push.keys.size();
   MUSTER_CHECK(push.values.size() == count, "a value for each key");
   pushes_ += 1;
-  drift_ += push.residual;
-  for (std::size_t i = 0; i < count; ++i) update(keys_[push.dense ? i : push.keys[i]], push.values[i]);
-  end_of_push(push.residual);
+  MUSTER_CHECK(push.residuals.size() == sums_, "a residual for each intercept that centres");
+  for (std::size_t k = 0; k < sums_; ++k) drift_[k] += push.residuals[k];
+  for (std::size_t i = 0; i < count; ++i) update(push.dense ? i : push.keys[i], push.values[i]);
+  end_of_push(push.residuals);
   const auto n = static_cast<double>(count);
   return {.bytes = 2 * sizeof(Key) * n, .flops = 30 * n};
 }
 
 // A window is about one pass over all rows. At its end every key is brought up to date, as if it were touched.
-void FtrlServer::end_of_push(double residual) {
-  window_residual_ += residual;
+void FtrlServer::end_of_push(std::span<const double> residuals) {
+  for (std::size_t k = 0; k < sums_; ++k) window_residual_[k] += residuals[k];
   if (++in_window_ < epoch_pushes_) return;
-  centre_sum_ = 0;
-  for (Key& key : keys_) {
-    key.w = current(key);
-    centre_sum_ += key.centre * key.w;
-    key.gradient = (key.window - key.centre * window_residual_) / in_window_ + key.penalty * key.w;
+  std::fill(centre_sum_.begin(), centre_sum_.end(), 0.0);
+  for (std::size_t j = 0; j < keys_.size(); ++j) {
+    Key& key = keys_[j];
+    const std::size_t output = output_of(j);
+    key.w = current(j);
+    centre_sum_[output] += key.centre * key.w;
+    key.gradient = (key.window - key.centre * window_residual_[output]) / in_window_ + key.penalty * key.w;
     key.window = 0;
   }
-  window_residual_ = in_window_ = 0;
+  std::fill(window_residual_.begin(), window_residual_.end(), 0.0);
+  in_window_ = 0;
   known_ = true;
   estimate_.reset();
 }
 
 void FtrlServer::read(std::span<double> values) const {
-  for (std::size_t j = 0; j < keys_.size(); ++j) values[j] = pushes_ > 0 ? current(keys_[j]) : keys_[j].w;
+  for (std::size_t j = 0; j < keys_.size(); ++j) values[j] = pushes_ > 0 ? current(j) : keys_[j].w;
 }
 
 void FtrlServer::read(std::span<const std::uint32_t> keys, std::span<double> values) const {
@@ -109,7 +123,7 @@ std::vector<std::vector<double>> FtrlServer::columns() const {
   std::vector<std::vector<double>> columns(5, std::vector<double>(keys_.size(), pushes_));
   read(columns[0]);
   for (std::size_t j = 0; j < keys_.size(); ++j) {
-    columns[1][j] = current_z(keys_[j]);
+    columns[1][j] = current_z(j);
     columns[2][j] = keys_[j].squares;
     columns[3][j] = keys_[j].rate;
   }

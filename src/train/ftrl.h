@@ -37,7 +37,7 @@ class FtrlServer final : public ServerRule {
   Work apply(const Push& push) override;
   void read(std::span<double> values) const override;
   void read(std::span<const std::uint32_t> keys, std::span<double> values) const override;
-  double extra() const override { return centre_sum_; }
+  std::vector<double> extras() const override { return sums_ > 0 ? centre_sum_ : std::vector<double>(); }
   RangeEstimate estimate(std::span<const double> scale) const override;
   // The model, z, n, ρ and t.
   std::vector<std::vector<double>> columns() const override;
@@ -47,22 +47,30 @@ class FtrlServer final : public ServerRule {
     double w = 0;             // as of its last touch
     double z, squares = 0;    // z, n
     double rate;              // ρ
-    double centre, seen = 0;  // k; A at the last touch
+    double centre, seen = 0;  // k; A, of its intercept, at the last touch
     double penalty, l1;       // p, q
     double window = 0;        // Σ g since the window began
     double gradient = 0;      // of F without its last sum, by the last whole window
   };
-  double current_z(const Key& key) const { return key.z - key.centre * (drift_ - key.seen); }
-  double current(const Key& key) const;
-  void update(Key& key, double g);
-  void end_of_push(double residual);
+  // Which intercept centres the key at a place of the range.
+  std::size_t output_of(std::size_t place) const { return sums_ > 1 ? (first_key_ + place) % sums_ : 0; }
+  double current_z(std::size_t place) const {
+    const Key& key = keys_[place];
+    return key.z - key.centre * (drift_[output_of(place)] - key.seen);
+  }
+  double current(std::size_t place) const;
+  void update(std::size_t place, double g);
+  void end_of_push(std::span<const double> residuals);
 
   std::vector<Key> keys_;
+  std::size_t first_key_, sums_;
   double first_rate_, radius_, epoch_pushes_;
-  double pushes_ = 0;      // t
-  double drift_ = 0;       // A = Σ R
-  double centre_sum_ = 0;  // Σ k w
-  double window_residual_ = 0, in_window_ = 0;
+  double pushes_ = 0;  // t
+  // By intercept that centres:
+  std::vector<double> drift_;       // A = Σ R
+  std::vector<double> centre_sum_;  // Σ k w
+  std::vector<double> window_residual_;
+  double in_window_ = 0;
   bool known_ = false;
   mutable std::optional<RangeEstimate> estimate_;  // of the last whole window
 };

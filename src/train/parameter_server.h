@@ -27,8 +27,10 @@ struct ParameterServerOptions {
   std::function<std::optional<std::vector<double>>()> restore;
   double step = 0;  // sgd: α; 0: from the curvature and the staleness observed
   // What the objective's batches leave of the centring to the servers (LinearObjective::implicit_centre()): length
-  // dimension(), or empty: nothing. That of the lowest rank counts.
+  // dimension(), or empty: nothing. That of the lowest rank counts. Where there is some, the last `outputs` parameters
+  // are intercepts, and key j is centred by the (j mod outputs)-th of them.
   std::vector<double> implicit_centre;
+  std::size_t outputs = 1;
   // sgd with adagrad, ftrl: the size of a coefficient that matters, in the session's coordinates. 1 suits logistic
   // loss; for the squared loss the targets' standard deviation.
   double radius = 1;

@@ -160,19 +160,21 @@ Buffer encode(const Request& request, const Codec& codec, std::span<double> lost
   out.put<std::uint8_t>(request.news.cancelled);
   out.put<std::uint8_t>(request.news.diverged);
   out.put(request.news.value);
-  out.put(request.residual);
   out.put(request.rows_weight);
   out.put(request.curvature);
   if (!request.dense) {
     write_keys(out, request.pushed_keys, cache);
     write_keys(out, request.wanted_keys, cache);
   }
-  if (request.kind == Request::Kind::push_pull) codec.encode(request.values, lost, out.bytes());
+  if (request.kind == Request::Kind::push_pull) {
+    out.put_all(std::span<const double>(request.residuals));
+    codec.encode(request.values, lost, out.bytes());
+  }
   return out.finish();
 }
 
 Request decode_request(const Buffer& payload, const Codec& codec, KeyListCache& cache, std::size_t range_size,
-                       const std::string& sender) {
+                       std::size_t sums, const std::string& sender) {
   Reader in(payload, sender);
   read_version(in);
   Request request;
@@ -184,17 +186,19 @@ Request decode_request(const Buffer& payload, const Codec& codec, KeyListCache& 
   request.news.cancelled = in.flag("mark of a stop");
   request.news.diverged = in.flag("mark of divergence");
   request.news.value = in.get<double>("value");
-  request.residual = in.get<double>("residual");
   request.rows_weight = in.get<double>("weight");
   request.curvature = in.get<double>("curvature");
   if (request.clock < 0 || !(request.rows_weight >= 0) || !(request.curvature >= 0) ||
-      !std::isfinite(request.residual + request.rows_weight + request.curvature))
+      !std::isfinite(request.rows_weight + request.curvature))
     in.refuse("a count below 0 or a sum that is not finite");
   if (!request.dense) {
     request.pushed_keys = read_keys(in, cache, range_size);
     request.wanted_keys = read_keys(in, cache, range_size);
   }
   if (request.kind == Request::Kind::push_pull) {
+    request.residuals = in.get_all<double>(sums, "residuals");
+    for (const double residual : request.residuals)
+      if (!std::isfinite(residual)) in.refuse("a sum that is not finite");
     request.values.resize(request.dense ? range_size : request.pushed_keys.size());
     in.get_coded(codec, request.values);
   }
@@ -208,20 +212,22 @@ Buffer encode(const Answer& answer, const Codec& codec, std::span<double> lost) 
   out.put(answer.kind);
   out.put<std::uint8_t>(answer.changes);
   out.put<std::uint8_t>(answer.round.has_value());
-  out.put(answer.extra);
   if (answer.round) {
     out.put(answer.round->round);
     out.put_all(
         std::span<const double>(std::vector<double>{answer.round->seconds, answer.round->objective,
                                                     answer.round->gradient_norm, answer.round->staleness.value_or(0)}));
   }
-  if (answer.kind != Answer::Kind::membership)
+  if (answer.kind != Answer::Kind::membership) {
+    out.put_all(std::span<const double>(answer.extras));
     (answer.changes ? codec : Codec({}))
         .encode(answer.values, answer.changes ? lost : std::span<double>(), out.bytes());
+  }
   return out.finish();
 }
 
-Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t count, const std::string& sender) {
+Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t count, std::size_t sums,
+                     const std::string& sender) {
   Reader in(payload, sender);
   read_version(in);
   Answer answer;
@@ -229,7 +235,6 @@ Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t coun
   if (answer.kind < Answer::Kind::values || answer.kind > Answer::Kind::membership) in.refuse("its kind is unknown");
   answer.changes = in.flag("mark of changes");
   const bool has_round = in.flag("mark of a round");
-  answer.extra = in.get<double>("extra");
   if (has_round) {
     RoundReport round;
     round.round = in.get<std::int64_t>("round");
@@ -241,6 +246,7 @@ Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t coun
     answer.round = round;
   }
   if (answer.kind != Answer::Kind::membership) {
+    answer.extras = in.get_all<double>(sums, "extras");
     answer.values.resize(count);
     in.get_coded(answer.changes ? codec : Codec({}), answer.values);
   }

@@ -33,7 +33,7 @@ inline constexpr Tag kAnswerTag = 0x5002;
 inline constexpr Tag kPartTag = 0x5003;
 inline constexpr Tag kReplicaTag = 0x5004;
 
-inline constexpr std::uint8_t kPushPullVersion = 1;
+inline constexpr std::uint8_t kPushPullVersion = 2;
 
 // The lists of keys of one direction of one pair of ranks, bounded by the number of keys in them. Both ends do the same
 // operations in the same order, so they always hold the same lists.
@@ -69,7 +69,8 @@ struct Request {
   std::int64_t clock = 0;  // steps the worker has finished
   bool dense = true;
   WorkerNews news;
-  double residual = 0, rows_weight = 0, curvature = 0;  // of the step: WorkerStep
+  double rows_weight = 0, curvature = 0;  // of the step: WorkerStep
+  std::vector<double> residuals = {};     // likewise, where something is pushed
   // Keys count from the begin of the server's range. Decoded: they point into the cache or the request's own storage.
   std::vector<std::uint32_t> pushed_keys = {}, wanted_keys = {};  // not dense
   std::vector<double> values = {};                                // pushed
@@ -77,9 +78,9 @@ struct Request {
 
 // Appends to a request's values what compression leaves of them; lost: as Codec::encode.
 Buffer encode(const Request& request, const Codec& codec, std::span<double> lost, KeyListCache& cache);
-// range_size: keys of the range; sender: names the rank in errors ("rank 2 on node2").
+// range_size: keys of the range; sums: RowFacts'; sender: names the rank in errors ("rank 2 on node2").
 Request decode_request(const Buffer& payload, const Codec& codec, KeyListCache& cache, std::size_t range_size,
-                       const std::string& sender);
+                       std::size_t sums, const std::string& sender);
 
 struct Answer {
   enum class Kind : std::uint8_t {
@@ -89,13 +90,15 @@ struct Answer {
   };
   Kind kind = Kind::values;
   bool changes = false;  // values are to be added to those of the last answer (compressed), else they are the model's
-  double extra = 0;
+  std::vector<double> extras = {};   // ServerRule's, with values
   std::optional<RoundReport> round;  // to the lowest worker, when there is a new one
   std::vector<double> values = {};
 };
 
 // lost: of the changes, as Codec::encode; values that are no changes are sent as they are.
 Buffer encode(const Answer& answer, const Codec& codec, std::span<double> lost);
-Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t count, const std::string& sender);
+// count: values that were asked for.
+Answer decode_answer(const Buffer& payload, const Codec& codec, std::size_t count, std::size_t sums,
+                     const std::string& sender);
 
 }  // namespace muster

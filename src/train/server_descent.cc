@@ -105,11 +105,10 @@ RangeEstimate DescentServer::estimate(std::span<const double> scale) const {
   return result;
 }
 
-void DescentWorker::step(std::span<const double> pulled, double, WorkerStep& out) {
+void DescentWorker::step(std::span<const double> pulled, std::span<const double>, WorkerStep& out) {
   out.values.resize(pulled.size());
   out.work = objective_.value_and_gradient(pulled, out.value, out.values, tallies_);
   out.rows_weight = objective_.weight();
-  out.residual = 0;
 }
 
 }  // namespace muster

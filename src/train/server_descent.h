@@ -55,7 +55,7 @@ class DescentWorker final : public WorkerRule {
  public:
   explicit DescentWorker(Objective& objective) : objective_(objective), tallies_(objective.tallies()) {}
   bool dense() const override { return true; }
-  void step(std::span<const double> pulled, double extra, WorkerStep& out) override;
+  void step(std::span<const double> pulled, std::span<const double> extras, WorkerStep& out) override;
 
  private:
   Objective& objective_;

@@ -65,7 +65,7 @@ void ServerLoop::on_request(const Message& message) {
   if (plan_.is_server(message.source)) throw ClusterError(sender + " sent a malformed message: it does not work");
   const std::size_t k = plan_.place(message.source);
   Worker& worker = workers_[k];
-  worker.request = decode_request(message.payload, codec_, worker.cache, range_.size(), sender);
+  worker.request = decode_request(message.payload, codec_, worker.cache, range_.size(), plan_.sums(), sender);
   const Request& request = worker.request;
   if (request.kind == Request::Kind::goodbye) {
     worker.left = true;
@@ -94,7 +94,7 @@ void ServerLoop::apply(std::size_t k) {
                                  .dense = request.dense,
                                  .keys = request.pushed_keys,
                                  .values = request.values,
-                                 .residual = request.residual,
+                                 .residuals = request.residuals,
                                  .rows_weight = request.rows_weight,
                                  .curvature = request.curvature,
                                  .staleness = staleness,
@@ -116,7 +116,7 @@ void ServerLoop::apply_pending() {
                       .dense = request.dense,
                       .keys = request.pushed_keys,
                       .values = request.values,
-                      .residual = request.residual,
+                      .residuals = request.residuals,
                       .rows_weight = request.rows_weight,
                       .curvature = request.curvature,
                       .pulled = worker.copy});
@@ -152,7 +152,7 @@ void ServerLoop::answer(std::size_t k) {
   worker.seen = updates_;
   Answer out;
   out.kind = end_ ? Answer::Kind::finish : Answer::Kind::values;
-  out.extra = rule_->extra();
+  out.extras = rule_->extras();
   if (k == 0 && coordinator_ != nullptr && coordinator_->last_round() &&
       coordinator_->last_round()->round > told_round_) {
     out.round = coordinator_->last_round();

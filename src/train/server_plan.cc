@@ -48,7 +48,10 @@ std::vector<double> agree_rows(Objective& objective, Endpoint& endpoint, const P
   auto* rows = dynamic_cast<RowObjective*>(&objective);
   if (rows == nullptr) throw InputError("batches need an objective whose rows can be taken a few at a time");
   facts.rows = agree_row_facts(*rows, endpoint, facts.workers(), facts.weight,
-                               {options.server.batch, options.implicit_centre, options.session.seed});
+                               {.batch = options.server.batch,
+                                .implicit_centre = options.implicit_centre,
+                                .outputs = options.outputs,
+                                .seed = options.session.seed});
   if (!facts.rows->keyed) return traffic;
   constexpr double kLeast = 1e-3;  // of a push: what a key costs that no row has
   for (std::size_t j = 0; j < traffic.size(); ++j) traffic[j] = kLeast + facts.rows->touched[j];
@@ -66,6 +69,10 @@ std::size_t ServerPlan::place(int rank) const {
   const auto found = std::lower_bound(ranks.begin(), ranks.end(), rank);
   MUSTER_CHECK(found != ranks.end() && *found == rank, "a rank that neither works nor serves");
   return static_cast<std::size_t>(found - ranks.begin());
+}
+
+std::size_t ServerPlan::sums() const {
+  return facts.rows ? facts.rows->sums : 0;
 }
 
 std::vector<KeyRange> cut_by_traffic(std::span<const double> traffic, std::size_t parts) {

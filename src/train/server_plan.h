@@ -19,6 +19,7 @@ struct ServerPlan {
   std::vector<double> rows;  // by worker
 
   int coordinator() const { return servers.front(); }
+  std::size_t sums() const;  // RowFacts', 0 where pushes are of full shards
   bool is_server(int rank) const;
   // Place of a rank among the workers or the servers; -1: it is none.
   std::size_t place(int rank) const;

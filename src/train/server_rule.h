@@ -39,12 +39,12 @@ struct Push {
   bool dense = true;                    // values are of the whole range; else of keys
   std::span<const std::uint32_t> keys;  // ascending, counted from the range's begin
   std::span<const double> values;
-  double residual = 0;         // Σ s_i loss'_i over the rows behind the values
-  double rows_weight = 0;      // Σ s_i over them
-  double curvature = 0;        // WorkerStep's
-  std::int64_t staleness = 0;  // updates by others that the worker had not seen
+  std::span<const double> residuals = {};  // R, RowFacts::sums of them
+  double rows_weight = 0;                  // Σ s_i over them
+  double curvature = 0;                    // WorkerStep's
+  std::int64_t staleness = 0;              // updates by others that the worker had not seen
   // The values of the range that the worker computed at. Only where wants_pulled().
-  std::span<const double> pulled;
+  std::span<const double> pulled = {};
 };
 
 // A range's share of what StopEstimate asks for, both additive over ranges.
@@ -75,9 +75,9 @@ class ServerRule {
   // The model: of the whole range, or of some keys (counted from the range's begin).
   virtual void read(std::span<double> values) const = 0;
   virtual void read(std::span<const std::uint32_t> keys, std::span<double> values) const = 0;
-  // One number more that goes with every answer, and is added over the ranges: a rule with implicit centring sends
-  // Σ c_j w_j.
-  virtual double extra() const { return 0; }
+  // Numbers more that go with every answer, and are added over the ranges: a rule with implicit centring sends
+  // Σ k_j w_j, RowFacts::sums of them; others nothing.
+  virtual std::vector<double> extras() const { return {}; }
 
   virtual bool wants_pulled() const { return false; }
   // scale: of the range.

@@ -65,7 +65,7 @@ void ServerWorker::request(Request::Kind kind) {
     std::vector<double> lost;
     const Cut pushed = cut(pushed_, s);
     if (kind == Request::Kind::push_pull) {
-      out.residual = step_.residual;
+      out.residuals = step_.residuals;
       out.rows_weight = step_.rows_weight;
       out.curvature = step_.curvature;
       for (std::size_t i = pushed.begin; i < pushed.end; ++i) {
@@ -92,33 +92,34 @@ WorkerNews ServerWorker::news() {
 bool ServerWorker::take_answers() {
   bool finish = false;
   std::optional<RoundReport> round;
-  extra_ = 0;
   pulled_.resize(rule_->dense() ? w_.size() : wanted_.size());
-  std::vector<double> extras(plan_.servers.size(), 0.0);
+  std::vector<std::vector<double>> extras(plan_.servers.size());
   for (std::size_t taken = 0; taken < plan_.servers.size(); ++taken) {
     const Message message = endpoint_.receive({plan_.servers, {kAnswerTag}}, Deadline::never());
     const std::size_t s = plan_.place(message.source);
     const Cut place = cut(wanted_, s);
-    const Answer answer = decode_answer(message.payload, codec_, place.end - place.begin,
+    const Answer answer = decode_answer(message.payload, codec_, place.end - place.begin, plan_.sums(),
                                         fmt::format("rank {} on {}", message.source, endpoint_.host(message.source)));
     if (answer.kind == Answer::Kind::membership) throw MembershipChanged();
     finish = finish || answer.kind == Answer::Kind::finish;
     if (answer.round) round = answer.round;
-    extras[s] = answer.extra;
+    extras[s] = answer.extras;
     for (std::size_t i = place.begin; i < place.end; ++i) {
       double& value = w_[rule_->dense() ? i : wanted_[i]];
       value = answer.values[i - place.begin] + (answer.changes ? value : 0.0);
       pulled_[i] = value;
     }
   }
-  for (const double extra : extras) extra_ += extra;
+  extras_.assign(plan_.sums(), 0.0);
+  for (const std::vector<double>& of_server : extras)
+    for (std::size_t k = 0; k < extras_.size(); ++k) extras_[k] += of_server[k];
   if (round && options_.session.on_round) options_.session.on_round(*round, w_);
   return !finish;
 }
 
 void ServerWorker::step() {
   const Time begin = endpoint_.now();
-  rule_->step(pulled_, extra_, step_);
+  rule_->step(pulled_, extras_, step_);
   endpoint_.charge(step_.work);
   compute_seconds_ += endpoint_.now() - begin;
   ++clock_;
@@ -131,11 +132,13 @@ void ServerWorker::step() {
   }
   // Messages carry finite numbers only: what is not ends the phase.
   const auto finite = [](double value) { return std::isfinite(value); };
-  diverged_ = !std::isfinite(step_.value) || !std::isfinite(step_.residual) || !std::isfinite(step_.curvature) ||
+  diverged_ = !std::isfinite(step_.value) || !std::isfinite(step_.curvature) ||
+              !std::all_of(step_.residuals.begin(), step_.residuals.end(), finite) ||
               !std::all_of(step_.values.begin(), step_.values.end(), finite);
   if (diverged_) {
     std::fill(step_.values.begin(), step_.values.end(), 0.0);
-    step_.residual = step_.curvature = 0;
+    std::fill(step_.residuals.begin(), step_.residuals.end(), 0.0);
+    step_.curvature = 0;
   }
   pushed_ = wanted_;
   choose();

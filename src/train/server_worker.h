@@ -53,7 +53,7 @@ class ServerWorker {
   std::vector<double> carry_;                   // error feedback: what compression has kept back, by key
   std::vector<std::uint32_t> pushed_, wanted_;  // keys of the step done and of the next
   std::vector<double> pulled_;
-  double extra_ = 0;
+  std::vector<double> extras_;
   WorkerStep step_;
   bool diverged_ = false;
   std::int64_t clock_ = 0;

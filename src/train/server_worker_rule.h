@@ -15,11 +15,11 @@ namespace muster {
 // What one step found.
 struct WorkerStep {
   Work work;
-  double value = 0;            // Σ s_i loss_i over the step's rows, at what was pulled
-  double rows_weight = 0;      // Σ s_i over them
-  double residual = 0;         // Σ s_i loss'_i over them, where the rule's servers need it
-  double curvature = 0;        // of the loss between this step's point and the last, likewise; 0: not known
-  std::vector<double> values;  // to push: dense, or by the keys of the step
+  double value = 0;        // Σ s_i loss_i over the step's rows, at what was pulled
+  double rows_weight = 0;  // Σ s_i over them
+  double curvature = 0;    // of the loss between this step's point and the last, where servers need it; 0: not known
+  std::vector<double> values;     // to push: dense, or by the keys of the step
+  std::vector<double> residuals;  // R, RowFacts::sums of them, where the rule's servers need them
 };
 
 // Threads: one at a time. Failure: does not throw.
@@ -34,8 +34,9 @@ class WorkerRule {
   // asked of a dense rule.
   virtual std::span<const std::uint32_t> next_keys() { return {}; }
 
-  // Computes at `pulled` (dense, or by the keys chosen last), with the sum of the servers' extras, and writes the push.
-  virtual void step(std::span<const double> pulled, double extra, WorkerStep& out) = 0;
+  // Computes at `pulled` (dense, or by the keys chosen last), with the sums of the servers' extras, and writes the
+  // push.
+  virtual void step(std::span<const double> pulled, std::span<const double> extras, WorkerStep& out) = 0;
 };
 
 }  // namespace muster

@@ -33,6 +33,9 @@ std::int64_t RecentStaleness::see(std::int64_t staleness) {
 SgdServer::SgdServer(const RunFacts& facts, const RowFacts& rows, KeyRange range,
                      std::vector<std::vector<double>> columns, const SgdOptions& options)
     : options_(options),
+      first_key_(range.begin),
+      sums_(rows.sums),
+      centring_(std::max<std::size_t>(rows.sums, 1)),
       weight_(facts.weight),
       lipschitz_(facts.lipschitz),
       smoothness_(std::max(rows.smoothness, facts.lipschitz)),
@@ -67,11 +70,13 @@ double SgdServer::step_for(std::int64_t staleness) {
   return options_.decay ? step / (1 + epochs_) : step;
 }
 
-void SgdServer::update(Key& key, double g, double residual, double step, double drift_after) {
-  base_sum_ -= key.centre * (key.q - key.rate * key.centre * key.seen);
-  drift_sum_ -= key.rate * key.centre * key.centre;
-  double v = value(key);
-  const double gradient = g - key.centre * residual;
+void SgdServer::update(std::size_t place, double g, double step) {
+  Key& key = keys_[place];
+  Centring& centring = centring_[output_of(place)];
+  centring.base_sum -= key.centre * (key.q - key.rate * key.centre * key.seen);
+  centring.drift_sum -= key.rate * key.centre * key.centre;
+  double v = value(place);
+  const double gradient = g - key.centre * centring.residual;
   key.window += g;
   if (options_.adagrad) {
     key.squares += gradient * gradient;
@@ -80,58 +85,73 @@ void SgdServer::update(Key& key, double g, double residual, double step, double 
   const double own = step * key.rate, penalised = own * key.rarity;
   v -= own * gradient;
   key.q = soft_threshold(v, penalised * key.l1) / (1 + penalised * key.penalty);
-  key.seen = drift_after;
-  base_sum_ += key.centre * (key.q - key.rate * key.centre * key.seen);
-  drift_sum_ += key.rate * key.centre * key.centre;
+  key.seen = centring.drift_after;
+  centring.base_sum += key.centre * (key.q - key.rate * key.centre * key.seen);
+  centring.drift_sum += key.rate * key.centre * key.centre;
 }
 
 Work SgdServer::apply(const Push& push) {
-  const double step = step_for(push.staleness), drift_after = drift_ + step * push.residual;
+  const double step = step_for(push.staleness);
   const std::size_t count = push.dense ? keys_.size() : push.keys.size();
   MUSTER_CHECK(push.values.size() == count, "a value for each key");
-  for (std::size_t i = 0; i < count; ++i) {
-    update(keys_[push.dense ? i : push.keys[i]], push.values[i], push.residual, step, drift_after);
+  MUSTER_CHECK(push.residuals.size() == sums_, "a residual for each intercept that centres");
+  for (std::size_t k = 0; k < sums_; ++k) {
+    centring_[k].residual = push.residuals[k];
+    centring_[k].drift_after = centring_[k].drift + step * push.residuals[k];
   }
-  drift_ = drift_after;
+  for (std::size_t i = 0; i < count; ++i) update(push.dense ? i : push.keys[i], push.values[i], step);
+  for (Centring& centring : centring_) centring.drift = centring.drift_after;
   epochs_ += push.rows_weight / weight_;
   touched_ += count;
-  end_of_push(push.residual);
+  end_of_push();
   const auto n = static_cast<double>(count);
   return {.bytes = 2 * sizeof(Key) * n, .flops = 30 * n};
 }
 
-void SgdServer::end_of_push(double residual) {
+void SgdServer::end_of_push() {
   // Sums kept by adding and taking away forget digits: now and then they are made anew, at the cost of a few touches.
   if (touched_ >= kTouchesBetweenSettling * keys_.size()) settle();
-  window_residual_ += residual;
+  for (Centring& centring : centring_) centring.window_residual += centring.residual;
   if (++in_window_ < epoch_pushes_) return;
-  for (Key& key : keys_) {
-    key.gradient = (key.window - key.centre * window_residual_) / in_window_ + key.penalty * value(key);
+  for (std::size_t j = 0; j < keys_.size(); ++j) {
+    Key& key = keys_[j];
+    const double residual = centring_[output_of(j)].window_residual;
+    key.gradient = (key.window - key.centre * residual) / in_window_ + key.penalty * value(j);
     key.window = 0;
   }
-  window_residual_ = in_window_ = 0;
+  for (Centring& centring : centring_) centring.window_residual = 0;
+  in_window_ = 0;
   known_ = true;
   estimate_.reset();
 }
 
 void SgdServer::settle() {
-  base_sum_ = drift_sum_ = 0;
-  for (Key& key : keys_) {
-    key.q = value(key);
+  for (Centring& centring : centring_) centring.base_sum = centring.drift_sum = 0;
+  for (std::size_t j = 0; j < keys_.size(); ++j) {
+    Key& key = keys_[j];
+    Centring& centring = centring_[output_of(j)];
+    key.q = value(j);
     key.seen = 0;
-    base_sum_ += key.centre * key.q;
-    drift_sum_ += key.rate * key.centre * key.centre;
+    centring.base_sum += key.centre * key.q;
+    centring.drift_sum += key.rate * key.centre * key.centre;
   }
-  drift_ = 0;
+  for (Centring& centring : centring_) centring.drift = centring.drift_after = 0;
   touched_ = 0;
 }
 
+std::vector<double> SgdServer::extras() const {
+  std::vector<double> sums;
+  for (std::size_t k = 0; k < sums_; ++k)
+    sums.push_back(centring_[k].base_sum + centring_[k].drift * centring_[k].drift_sum);
+  return sums;
+}
+
 void SgdServer::read(std::span<double> values) const {
-  for (std::size_t j = 0; j < keys_.size(); ++j) values[j] = value(keys_[j]);
+  for (std::size_t j = 0; j < keys_.size(); ++j) values[j] = value(j);
 }
 
 void SgdServer::read(std::span<const std::uint32_t> keys, std::span<double> values) const {
-  for (std::size_t i = 0; i < keys.size(); ++i) values[i] = value(keys_[keys[i]]);
+  for (std::size_t i = 0; i < keys.size(); ++i) values[i] = value(keys[i]);
 }
 
 RangeEstimate SgdServer::estimate(std::span<const double> scale) const {
@@ -141,7 +161,7 @@ RangeEstimate SgdServer::estimate(std::span<const double> scale) const {
   if (!known_) return result;
   for (std::size_t j = 0; j < keys_.size(); ++j) {
     const Key& key = keys_[j];
-    const double v = value(key);
+    const double v = value(j);
     const double least = minimum_norm_subgradient({&v, 1}, {&key.gradient, 1}, {&key.l1, 1})[0];
     result.square += scale[j] * least * scale[j] * least;
     result.plain += least * least;
@@ -189,17 +209,20 @@ std::span<const std::uint32_t> BatchWorker::next_keys() {
   return objective_.keys(batch_);
 }
 
-void BatchWorker::step(std::span<const double> pulled, double extra, WorkerStep& out) {
+void BatchWorker::step(std::span<const double> pulled, std::span<const double> extras, WorkerStep& out) {
   if (dense()) choose();
   out = WorkerStep{};
   out.values.assign(pulled.size(), 0.0);
+  out.residuals.assign(extras.size(), 0.0);
   if (order_.empty()) return;
+  // Every batch touches the intercepts that centre; they come last.
   at_.assign(pulled.begin(), pulled.end());
-  at_.back() -= extra;
-  out.work = objective_.batch_gradient(batch_, at_, out.value, out.residual, out.values);
+  const std::size_t intercepts = at_.size() - extras.size();
+  for (std::size_t k = 0; k < extras.size(); ++k) at_[intercepts + k] -= extras[k];
+  out.work = objective_.batch_gradient(batch_, at_, out.value, out.values);
   out.rows_weight = objective_.batch_weight(batch_);
   for (double& value : out.values) value *= factor_;
-  out.residual *= factor_;
+  std::copy_n(out.values.begin() + static_cast<std::ptrdiff_t>(intercepts), extras.size(), out.residuals.begin());
 }
 
 }  // namespace muster

@@ -1,7 +1,8 @@
 // Stochastic gradient descent by batches of rows, each push applied on arrival.
 //
-//     worker k   pushes g = m (M_k/S) Σ_{i in batch} s_i ∇loss_i(v), M_k being its number of batches, and the same of
-//                Σ s_i loss'_i, R
+//     worker k   pushes g = m (M_k/S) Σ_{i in batch} s_i ∇loss_i(v), M_k being its number of batches; R is its entry
+//     for
+//                the intercept that key j is centred by (RowFacts::sums)
 //     server     v_j ← prox( v_j − α_t D_j (g_j − k_j R) )
 //
 // With all workers equally fast the expectation of g is ∇f, however rows are spread. It settles around the minimiser of
@@ -63,7 +64,7 @@ class SgdServer final : public ServerRule {
   Work apply(const Push& push) override;
   void read(std::span<double> values) const override;
   void read(std::span<const std::uint32_t> keys, std::span<double> values) const override;
-  double extra() const override { return base_sum_ + drift_ * drift_sum_; }
+  std::vector<double> extras() const override;
   RangeEstimate estimate(std::span<const double> scale) const override;
   // The model, Σ g_j², and the epochs done.
   std::vector<std::vector<double>> columns() const override;
@@ -79,21 +80,33 @@ class SgdServer final : public ServerRule {
     double window = 0;    // Σ g since the window began
     double gradient = 0;  // of F without its last sum, by the last whole window
   };
-  double value(const Key& key) const { return key.q + key.rate * key.centre * (drift_ - key.seen); }
+  // Of the keys that one intercept centres.
+  struct Centring {
+    double drift = 0;                    // A
+    double drift_after = 0;              // with the push being applied
+    double residual = 0;                 // R of that push
+    double base_sum = 0, drift_sum = 0;  // Σ k (q − D k seen), Σ D k²
+    double window_residual = 0;
+  };
+  std::size_t output_of(std::size_t place) const { return sums_ > 1 ? (first_key_ + place) % sums_ : 0; }
+  double value(std::size_t place) const {
+    const Key& key = keys_[place];
+    return key.q + key.rate * key.centre * (centring_[output_of(place)].drift - key.seen);
+  }
   double step_for(std::int64_t staleness);
-  void update(Key& key, double g, double residual, double step, double drift_after);
-  void end_of_push(double residual);
+  void update(std::size_t place, double g, double step);
+  void end_of_push();
   void settle();
 
   SgdOptions options_;
   std::vector<Key> keys_;
+  std::size_t first_key_, sums_;
+  std::vector<Centring> centring_;  // one at least
   double weight_, lipschitz_, smoothness_, epoch_pushes_, expected_staleness_;
-  double drift_ = 0;                     // A
-  double base_sum_ = 0, drift_sum_ = 0;  // Σ k (q − D k seen), Σ D k²
   double epochs_ = 0;
   std::size_t touched_ = 0;  // keys, since the sums were made anew
   RecentStaleness recent_;
-  double window_residual_ = 0, in_window_ = 0;
+  double in_window_ = 0;
   bool known_ = false;
   mutable std::optional<RangeEstimate> estimate_;  // of the last whole window
 };
@@ -107,7 +120,7 @@ class BatchWorker final : public WorkerRule {
 
   bool dense() const override { return !rows_->keyed; }
   std::span<const std::uint32_t> next_keys() override;
-  void step(std::span<const double> pulled, double extra, WorkerStep& out) override;
+  void step(std::span<const double> pulled, std::span<const double> extras, WorkerStep& out) override;
 
  private:
   void choose();

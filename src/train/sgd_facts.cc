@@ -38,6 +38,8 @@ std::shared_ptr<const RowFacts> agree_row_facts(RowObjective& objective, Endpoin
   facts.centre = options.implicit_centre;
   facts.centre.resize(dimension, 0.0);
   endpoint.broadcast(facts.centre, endpoint.members().front(), Deadline::never());
+  const bool centred = std::any_of(facts.centre.begin(), facts.centre.end(), [](double k) { return k != 0; });
+  facts.sums = centred ? options.outputs : 0;
 
   const std::size_t batches = objective.deal(batch_rows(options.batch, objective.rows()), options.seed);
   facts.own_batches = batches;

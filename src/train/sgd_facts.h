@@ -18,6 +18,9 @@ struct RowFacts {
   std::vector<double> touched;
   // k: what the objective's batches leave of the centring to the servers; all 0 where it leaves nothing.
   std::vector<double> centre;
+  // K: the last so many parameters are intercepts, and key j is centred by the (j mod K)-th of them: pushes carry the
+  // derivatives R by them to every server, and answers Σ k_j w_j by j mod K. 0: nothing is left to centre.
+  std::size_t sums = 0;
   bool keyed = false;       // some batch does not touch all keys
   double epoch_pushes = 0;  // M: batches of all workers
   // 𝓛, the expected smoothness of a push: with B of n rows sampled, the worker's own L_k and its largest row L_max,
@@ -30,6 +33,7 @@ struct RowFacts {
 struct RowOptions {
   std::int64_t batch = 0;               // rows; 0: a hundredth of a worker's, from 16 to 1024
   std::vector<double> implicit_centre;  // k, or empty: none. That of the lowest rank counts
+  std::size_t outputs = 1;              // K, where there is k
   std::uint64_t seed = 0;
 };
 

@@ -208,6 +208,33 @@ def test_columns_can_be_split(tmp_path, numbers, split, workers, solver):
     np.testing.assert_array_equal(matrix(again), matrix(model))
 
 
+@pytest.mark.parametrize("solver, sync", [
+    (["ftrl", "--batch", "4"], "async"), (["ftrl"], "bsp"), (["sgd", "--batch", "8", "--decay"], "ssp:3"),
+    (["sgd", "--adagrad", "--compress", "float32"], "async"), (["sgd", "--batch", "20", "--staleness-damping"], "bsp")])
+def test_rows_can_be_taken_a_few_at_a_time(tmp_path, numbers, solver, sync):
+    """From a dense table and from sparse rows, whose columns (one of them 100 from 0) are centred at the servers."""
+    x, y = numbers
+    lines = [f"{k} " + " ".join(f"{j + 1}:{v!r}" for j, v in enumerate(map(float, row))) for row, k in zip(x, y)]
+    (tmp_path / "t.svm").write_text("\n".join(lines) + "\n")
+    how = ["--l2", "0.01", "--standardize", "--mode", "parameter-server", "--solver", *solver, "--sync", sync, "-n", 3,
+           "--servers", 2, "--max-epochs", 100, "--transport", "sim"]
+    standard = (x - x.mean(axis=0)) / x.std(axis=0)
+    least = softmax(standard, y, 4, 0.01)[1]
+    share = np.bincount(y) / len(y)
+    constant = -(share * np.log(share)).sum()
+    models = fit(tmp_path, table(numbers), *how, code=None), json.loads(run(
+        "train", tmp_path / "t.svm", "--loss", "softmax", *how, "-o", tmp_path / "s.json", code=None) and
+        (tmp_path / "s.json").read_text(encoding="utf-8"))
+    for model in models:
+        certificate = model["certificate"]
+        assert certificate["objective"] - least < 0.02 * (constant - least)
+        assert certificate["suboptimality_bound"] >= certificate["objective"] - least
+        scaled = matrix(model).copy()
+        scaled[0] += x.mean(axis=0) @ scaled[1:]
+        scaled[1:] *= x.std(axis=0)[:, None]
+        assert certificate["objective"] == pytest.approx(objective(scaled, standard, y, 0.01), rel=1e-12)
+
+
 def test_trial_steps_of_a_line_search_are_no_passes(tmp_path, numbers):
     """lbfgs passes over the rows once a round but for the baseline, the start and the intercepts at the end."""
     fit(tmp_path, table(numbers), "--l2", "0.0001", "--tolerance", "1e-10", "--solver", "lbfgs", "--report",
@@ -238,8 +265,6 @@ def test_separable_classes_end_the_run_by_name(tmp_path):
 
 @pytest.mark.parametrize("args, words", [
     (["--offset", "c"], ["--offset", "every class", "drop it"]),
-    (["--mode", "parameter-server", "--solver", "ftrl"], ["--solver ftrl", "softmax", "--solver dave"]),
-    (["--mode", "parameter-server", "--solver", "sgd", "--batch", "8"], ["softmax", "drop --batch"]),
     (["--solver", "exact"], ["--solver exact", "--loss softmax", "--solver lbfgs"]),
     (["--positive", "elm"], ["--positive goes with --loss logistic"])])
 def test_what_does_not_go_with_softmax_is_said(tmp_path, numbers, args, words):

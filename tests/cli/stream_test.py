@@ -131,6 +131,18 @@ def test_ftrl_from_a_stream_ends_near_where_it_ends_from_memory(tmp_path, sparse
     assert zero[1] > 0 and abs(zero[1] - zero[0]) <= 30
 
 
+def test_softmax_by_ftrl_from_a_stream(tmp_path, sparse):
+    """Two classes with twice the penalty on each are the logistic loss."""
+    _, best = trained(tmp_path, sparse, "--loss", "logistic", "--l2", "0.005", "--tolerance", "1e-8", name="best")
+    run("train", sparse, "--loss", "softmax", "--l2", "0.01", *SMALL, "--mode", "parameter-server", "--solver", "ftrl",
+        "-n", "3", "--servers", "2", "--max-epochs", "10", "--transport", "sim", "-o", tmp_path / "ftrl.json", "--report",
+        tmp_path / "ftrl-r.json", code=None)
+    report = json.loads((tmp_path / "ftrl-r.json").read_text(encoding="utf-8"))
+    assert streams(report)
+    least, constant = best["certificate"]["objective"], best["certificate"]["relative_target"]
+    assert report["certificate"]["objective"] - least < 0.02 * (constant - least)
+
+
 @needs_real_sets
 def test_ftrl_from_a_stream_comes_near_the_reference_on_a9a(tmp_path):
     data = [unpack(tmp_path, "a9a"), *ARGUMENTS["a9a"], "--l1", "1e-4"]

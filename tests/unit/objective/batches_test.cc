@@ -24,13 +24,20 @@ Scaling some_scaling() {
   return scaling;
 }
 
+constexpr Loss kLosses[] = {Loss::squared, Loss::logistic, Loss::softmax};
+std::size_t outputs_of(Loss loss) {
+  return loss == Loss::softmax ? 3 : 1;
+}
+
 Shard some_shard(Loss loss) {
-  return dense_shard({.rows = kRows,
-                      .cols = kColumns,
-                      .density = 0.2,
-                      .weights = true,
-                      .offsets = true,
-                      .classes = loss == Loss::logistic});
+  Shard shard = dense_shard({.rows = kRows,
+                             .cols = kColumns,
+                             .density = 0.2,
+                             .weights = true,
+                             .offsets = true,
+                             .classes = loss == Loss::logistic});
+  for (std::size_t i = 0; i < kRows && loss == Loss::softmax; ++i) shard.targets[i] = static_cast<double>(i * i % 3);
+  return shard;
 }
 
 std::vector<double> some_point(std::size_t size) {
@@ -43,36 +50,37 @@ std::vector<double> some_point(std::size_t size) {
 struct Caller {
   LinearObjective& objective;
   std::vector<double> v, k = objective.implicit_centre();
-  double value = 0, residual = 0;
+  double value = 0;
   std::vector<double> gradient = std::vector<double>(v.size());
 
   std::vector<double> at(std::span<const std::uint32_t> keys) const {
     std::vector<double> w;
     for (const std::uint32_t key : keys) w.push_back(v[key]);
-    for (std::size_t j = 0; j < k.size(); ++j) w.back() -= k[j] * v[j];
+    const std::size_t outputs = objective.outputs();
+    for (std::size_t j = 0; j < k.size(); ++j) w[w.size() - outputs + j % outputs] -= k[j] * v[j];
     return w;
   }
   void add(std::size_t batch) {
     const std::span<const std::uint32_t> keys = objective.keys(batch);
     std::vector<double> by_key(keys.size());
-    double batch_value = 0, batch_residual = 0;
-    objective.batch_gradient(batch, at(keys), batch_value, batch_residual, by_key);
+    double batch_value = 0;
+    objective.batch_gradient(batch, at(keys), batch_value, by_key);
     value += batch_value;
-    residual += batch_residual;
     for (std::size_t i = 0; i < keys.size(); ++i) gradient[keys[i]] += by_key[i];
-    for (std::size_t j = 0; j < k.size(); ++j) gradient[j] -= k[j] * batch_residual;
+    const std::size_t outputs = objective.outputs(), intercepts = keys.size() - outputs;
+    for (std::size_t j = 0; j < k.size(); ++j) gradient[j] -= k[j] * by_key[intercepts + j % outputs];
   }
 };
 
 TEST(Batches, AddUpToTheWholePass) {
-  for (const Loss loss : {Loss::squared, Loss::logistic}) {
+  for (const Loss loss : kLosses) {
     const Shard dense = some_shard(loss);
     for (const Shard& shard : {dense, as_float32(dense), as_sparse(dense), as_sparse(dense, true)}) {
       for (const InstructionSet set : available_instruction_sets()) {
         Executor executor(1);
         LinearRows rows(shard, executor, set);
-        LinearObjective objective(rows, loss, some_scaling(), true);
-        const std::vector<double> v = some_point(kColumns + 1);
+        LinearObjective objective(rows, loss, some_scaling(), true, outputs_of(loss));
+        const std::vector<double> v = some_point(objective.dimension());
         double value = 0;
         std::vector<double> gradient(v.size()), tallies(objective.tallies());
         objective.value_and_gradient(v, value, gradient, tallies);
@@ -87,7 +95,6 @@ TEST(Batches, AddUpToTheWholePass) {
           EXPECT_EQ(batches, batch_rows == 1 ? kRows : batch_rows == 7 ? 8u : 1u);
           EXPECT_NEAR(weight, objective.weight(), 1e-12);
           EXPECT_NEAR(caller.value, value, 1e-12 * value);
-          EXPECT_NEAR(caller.residual, gradient.back(), 1e-12);
           for (std::size_t j = 0; j < v.size(); ++j) EXPECT_NEAR(caller.gradient[j], gradient[j], 1e-11) << j;
         }
       }
@@ -96,25 +103,24 @@ TEST(Batches, AddUpToTheWholePass) {
 }
 
 TEST(Batches, DerivativesByTheKeysAreTheDifferencesOfTheValue) {
-  for (const Loss loss : {Loss::squared, Loss::logistic}) {
+  for (const Loss loss : kLosses) {
     const Shard dense = some_shard(loss);
     for (const Shard& shard : {dense, as_sparse(dense)}) {
       Executor executor(1);
       LinearRows rows(shard, executor, best_instruction_set());
-      LinearObjective objective(rows, loss, some_scaling(), true);
+      LinearObjective objective(rows, loss, some_scaling(), true, outputs_of(loss));
       ASSERT_GT(objective.deal(4, 1), 2u);
       const std::size_t size = objective.keys(2).size();
       std::vector<double> w = some_point(size), gradient(size), unused(size);
-      double value = 0, residual = 0;
-      objective.batch_gradient(2, w, value, residual, gradient);
-      EXPECT_EQ(gradient.back(), residual);
+      double value = 0;
+      objective.batch_gradient(2, w, value, gradient);
       for (std::size_t i = 0; i < size; ++i) {
         const double step = 1e-5, middle = w[i];
         double above = 0, below = 0;
         w[i] = middle + step;
-        objective.batch_gradient(2, w, above, residual, unused);
+        objective.batch_gradient(2, w, above, unused);
         w[i] = middle - step;
-        objective.batch_gradient(2, w, below, residual, unused);
+        objective.batch_gradient(2, w, below, unused);
         w[i] = middle;
         EXPECT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * (1 + std::fabs(gradient[i]))) << i;
       }
@@ -122,20 +128,21 @@ TEST(Batches, DerivativesByTheKeysAreTheDifferencesOfTheValue) {
   }
 }
 
-TEST(Batches, KeysAreTheColumnsOfTheRowsAndTheIntercept) {
-  const Shard dense = some_shard(Loss::squared);
+void expect_keys_of_the_rows(Loss loss) {
+  const Shard dense = some_shard(loss);
   const Shard sparse = as_sparse(dense);
   Executor executor(1);
   LinearRows rows(sparse, executor, best_instruction_set());
-  LinearObjective objective(rows, Loss::squared, some_scaling(), true);
+  const auto outputs = static_cast<std::uint32_t>(outputs_of(loss));
+  LinearObjective objective(rows, loss, some_scaling(), true, outputs);
   // One row a batch: every row's columns come up as often as in the matrix, each list ascending.
   std::multiset<std::vector<std::uint32_t>> expected, dealt;
   for (std::size_t i = 0; i < kRows; ++i) {
     std::vector<std::uint32_t> keys;
-    for (std::uint32_t j = 0; j < kColumns; ++j) {
-      if (testing::value_at(dense, i, j) != 0) keys.push_back(j);
+    for (std::uint32_t j = 0; j <= kColumns; ++j) {
+      if (j < kColumns && testing::value_at(dense, i, j) == 0) continue;
+      for (std::uint32_t k = 0; k < outputs; ++k) keys.push_back(j * outputs + k);
     }
-    keys.push_back(kColumns);
     expected.insert(keys);
   }
   const std::size_t batches = objective.deal(1, 3);
@@ -146,10 +153,15 @@ TEST(Batches, KeysAreTheColumnsOfTheRowsAndTheIntercept) {
   EXPECT_EQ(dealt, expected);
 
   LinearRows dense_rows(dense, executor, best_instruction_set());
-  LinearObjective without(dense_rows, Loss::squared, some_scaling(), false);
+  LinearObjective without(dense_rows, loss, some_scaling(), false, outputs);
   without.deal(7, 3);
-  EXPECT_EQ(without.keys(0).size(), kColumns);
+  EXPECT_EQ(without.keys(0).size(), kColumns * outputs);
   EXPECT_TRUE(without.implicit_centre().empty());
+}
+
+TEST(Batches, KeysAreTheColumnsOfTheRowsAndTheIntercepts) {
+  expect_keys_of_the_rows(Loss::squared);
+  expect_keys_of_the_rows(Loss::softmax);
 }
 
 // Rows sorted by class, as files often are: no batch of 20 may be of one class (chance 2^-19 each by a fair deal).
@@ -163,9 +175,9 @@ TEST(Batches, AreDealtBySeedAndNotInTheOrderOfTheRows) {
     std::vector<double> sums, gradient(2);
     const std::size_t batches = objective.deal(20, seed);
     for (std::size_t b = 0; b < batches; ++b) {
-      double value = 0, residual = 0;
-      objective.batch_gradient(b, std::vector<double>{0, 0}, value, residual, gradient);
-      sums.push_back(-residual);  // rows of class 1
+      double value = 0;
+      objective.batch_gradient(b, std::vector<double>{0, 0}, value, gradient);
+      sums.push_back(-gradient[1]);  // rows of class 1
     }
     return sums;
   };
@@ -191,6 +203,7 @@ TEST(Batches, LargestRowCurvatureByHand) {
     LinearRows rows(stored, executor, best_instruction_set());
     EXPECT_NEAR(LinearObjective(rows, Loss::squared, {{1, 0}, {2, 1}}, true).largest_row_curvature(), 4, 1e-14);
     EXPECT_NEAR(LinearObjective(rows, Loss::logistic, {{1, 0}, {2, 1}}, true).largest_row_curvature(), 1, 1e-14);
+    EXPECT_NEAR(LinearObjective(rows, Loss::softmax, {{1, 0}, {2, 1}}, true, 2).largest_row_curvature(), 2, 1e-14);
   }
 }
 

@@ -139,7 +139,7 @@ TEST(Windows, SumsHaveTheBitsOfRowsInMemory) {
 
 struct Batch {
   std::vector<std::uint32_t> keys;
-  double weight = 0, value = 0, residual = 0;
+  double weight = 0, value = 0;
   std::vector<double> gradient;
   bool operator==(const Batch&) const = default;
 };
@@ -151,21 +151,21 @@ Batch take(LinearObjective& objective, std::size_t b) {
   batch.gradient.resize(keys.size());
   std::vector<double> w(keys.size());
   for (std::size_t k = 0; k < w.size(); ++k) w[k] = std::cos(1.0 + keys[k]);
-  objective.batch_gradient(b, w, batch.value, batch.residual, batch.gradient);
+  objective.batch_gradient(b, w, batch.value, batch.gradient);
   batch.weight = objective.batch_weight(b);
   return batch;
 }
 
 // Batches of a stream: each row in one, however the windows are cut, and the same when the pass begins anew.
-TEST(Windows, BatchesInOrderAreOnePassAndTheSameEveryPass) {
+void expect_batches_of_one_pass(Loss loss, std::size_t outputs) {
   for (const Shard& shard : kinds()) {
     Executor executor(1);
     CutRows cut(shard), other(shard, 1);
     LinearRows rows(cut, executor, best_instruction_set()), rows_of_other(other, executor, best_instruction_set());
     const std::size_t d = shard.cols();
     const Scaling scaling{std::vector<double>(d, 0.0), std::vector<double>(d, 1.0)};
-    LinearObjective objective(rows, Loss::logistic, scaling, true);
-    LinearObjective as_other(rows_of_other, Loss::logistic, scaling, true);
+    LinearObjective objective(rows, loss, scaling, true, outputs);
+    LinearObjective as_other(rows_of_other, loss, scaling, true, outputs);
     ASSERT_TRUE(objective.in_order());
     const std::size_t batches = objective.deal(100, 7);
     ASSERT_EQ(batches, 200u);
@@ -181,9 +181,9 @@ TEST(Windows, BatchesInOrderAreOnePassAndTheSameEveryPass) {
     EXPECT_EQ(take(objective, 150), first[150]);
     EXPECT_EQ(take(objective, 1), first[1]);
 
-    std::vector<double> w(d + 1), expected(d + 1), gradient(d + 1, 0.0);
-    for (std::size_t j = 0; j <= d; ++j) w[j] = std::cos(1.0 + static_cast<double>(j));
-    double whole = 0, value = 0, weight = 0, tallies[2];
+    std::vector<double> w((d + 1) * outputs), expected(w.size()), gradient(w.size(), 0.0), tallies(objective.tallies());
+    for (std::size_t j = 0; j < w.size(); ++j) w[j] = std::cos(1.0 + static_cast<double>(j));
+    double whole = 0, value = 0, weight = 0;
     objective.value_and_gradient(w, whole, expected, tallies);
     for (const Batch& batch : first) {
       value += batch.value;
@@ -192,8 +192,13 @@ TEST(Windows, BatchesInOrderAreOnePassAndTheSameEveryPass) {
     }
     EXPECT_NEAR(value, whole, 1e-11 * whole);
     EXPECT_NEAR(weight, objective.weight(), 1e-11 * weight);
-    for (std::size_t j = 0; j <= d; ++j) EXPECT_NEAR(gradient[j], expected[j], 1e-10 * whole);
+    for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(gradient[j], expected[j], 1e-10 * whole);
   }
+}
+
+TEST(Windows, BatchesInOrderAreOnePassAndTheSameEveryPass) {
+  expect_batches_of_one_pass(Loss::logistic, 1);
+  expect_batches_of_one_pass(Loss::softmax, 3);
 }
 
 // Rows are shuffled: a batch is not a run of neighbours.
@@ -208,9 +213,9 @@ TEST(Windows, NeighboursInAFileAreDealtToManyBatches) {
   std::size_t with_one = 0;
   const std::vector<double> w(3, 0.0);
   for (std::size_t b = 0; b < batches; ++b) {
-    double value = 0, residual = 0, gradient[3];
-    objective.batch_gradient(b, w, value, residual, gradient);
-    with_one += residual < 32;  // 64 rows of ½ each, and −1 for each of the 64 first rows of the file
+    double value = 0, gradient[3];
+    objective.batch_gradient(b, w, value, gradient);
+    with_one += gradient[2] < 32;  // 64 rows of ½ each, and −1 for each of the 64 first rows of the file
   }
   EXPECT_GT(with_one, batches / 3);
 }

@@ -21,9 +21,10 @@ struct BatchProblem {
   Shard all;  // dense
   Loss loss = Loss::squared;
   Scaling scaling;
-  std::vector<double> penalty, l1;  // with the intercept's 0
+  std::vector<double> penalty, l1;  // with the intercepts' 0
+  std::size_t outputs = 1;
   std::size_t columns() const { return all.cols(); }
-  std::size_t dimension() const { return columns() + 1; }
+  std::size_t dimension() const { return (columns() + 1) * outputs; }
 };
 
 // Targets follow the columns, so that there is something to learn; columns standardised.
@@ -55,6 +56,21 @@ inline BatchProblem batch_problem(const Shape& shape, double l2, double l1 = 0) 
   return problem;
 }
 
+// The same rows as two classes of softmax: with w_1 = −w_0 = w/2 the loss is the logistic one of w, and |w_0|² + |w_1|²
+// is |w|²/2, so that twice the penalty has the same minimiser.
+inline BatchProblem as_two_classes(const BatchProblem& logistic) {
+  BatchProblem problem{logistic.all, Loss::softmax, logistic.scaling, {}, {}, 2};
+  for (const double p : logistic.penalty) problem.penalty.insert(problem.penalty.end(), 2, 2 * p);
+  problem.l1.assign(problem.penalty.size(), 0.0);
+  return problem;
+}
+// w of w_0 and w_1.
+inline std::vector<double> difference_of_classes(std::span<const double> v) {
+  std::vector<double> w;
+  for (std::size_t j = 0; j < v.size(); j += 2) w.push_back(v[j + 1] - v[j]);
+  return w;
+}
+
 // Rows [begin, end) of a dense shard.
 inline Shard rows_between(const Shard& all, std::size_t begin, std::size_t end) {
   const auto& values = std::get<0>(std::get<DenseMatrix>(all.matrix).values);
@@ -69,7 +85,7 @@ inline Shard rows_between(const Shard& all, std::size_t begin, std::size_t end) 
 inline double objective_at(const BatchProblem& problem, std::span<const double> v) {
   Executor executor(1);
   LinearRows rows(problem.all, executor, best_instruction_set());
-  LinearObjective objective(rows, problem.loss, problem.scaling, true);
+  LinearObjective objective(rows, problem.loss, problem.scaling, true, problem.outputs);
   double value = 0;
   std::vector<double> gradient(v.size()), tallies(objective.tallies());
   objective.value_and_gradient(v, value, gradient, tallies);
@@ -85,7 +101,7 @@ inline std::vector<double> minimiser(const BatchProblem& problem) {
   run_simulated(1, {}, {}, [&](Endpoint& endpoint) {
     Executor executor(1);
     LinearRows rows(problem.all, executor, best_instruction_set());
-    LinearObjective objective(rows, problem.loss, problem.scaling, true);
+    LinearObjective objective(rows, problem.loss, problem.scaling, true, problem.outputs);
     MapReduceOptions options;
     options.penalty = problem.penalty;
     options.judge = [](const RoundState& state) -> Problem::Verdict {
@@ -122,9 +138,10 @@ inline ParameterServerResult train_batches(const BatchProblem& problem, const Ba
     if (run.sparse) mine = as_sparse(mine);
     Executor executor(1);
     LinearRows rows(mine, executor, best_instruction_set());
-    LinearObjective objective(rows, problem.loss, problem.scaling, true);
+    LinearObjective objective(rows, problem.loss, problem.scaling, true, problem.outputs);
     ParameterServerOptions own = options;
     own.implicit_centre = objective.implicit_centre();
+    own.outputs = objective.outputs();
     ParameterServerResult trained =
         train_parameter_server(objective, endpoint, std::vector<double>(problem.dimension()), own);
     if (rank == 0) result = std::move(trained);

@@ -93,13 +93,13 @@ TEST(Dave, WorkersMeasureTheCurvatureBetweenTheirPoints) {
     facts.largest_lipschitz = bound;
     DaveWorker worker(bowl, facts, Vector{5, 5});
     WorkerStep out;
-    worker.step(Vector{0, 0}, 0, out);
+    worker.step(Vector{0, 0}, {}, out);
     EXPECT_EQ(out.curvature, 0);  // no two points yet
-    worker.step(Vector{2, 1}, 0, out);
+    worker.step(Vector{2, 1}, {}, out);
     EXPECT_EQ(out.values, (Vector{2, 9}));
     // c = (4 + 81)/(4 + 9); above the bound no more than √(4 + 81)/√(4 + 1)
     EXPECT_DOUBLE_EQ(out.curvature, bound > 10 ? 85.0 / 13 : std::sqrt(85.0 / 5));
-    worker.step(Vector{2, 1}, 0, out);
+    worker.step(Vector{2, 1}, {}, out);
     EXPECT_EQ(out.curvature, 0);
   }
 }

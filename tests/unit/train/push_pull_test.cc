@@ -13,7 +13,7 @@ namespace {
 using Keys = std::vector<std::uint32_t>;
 using Values = std::vector<double>;
 
-constexpr std::size_t kRange = 50;
+constexpr std::size_t kRange = 50, kSums = 2;
 const std::string kSender = "rank 2 on node2";
 
 Request keyed_request() {
@@ -22,7 +22,7 @@ Request keyed_request() {
   request.clock = 7;
   request.dense = false;
   request.news = {.value = 3.5, .has_value = true, .cancelled = true};
-  request.residual = -1.25;
+  request.residuals = {-1.25, 0.5};
   request.rows_weight = 4;
   request.curvature = 0.5;
   request.pushed_keys = {0, 3, 49};
@@ -34,7 +34,7 @@ Request keyed_request() {
 std::string refusal(const std::vector<std::byte>& bytes) {
   KeyListCache cache;
   try {
-    decode_request(Buffer::copy_of(std::span<const std::byte>(bytes)), Codec({}), cache, kRange, kSender);
+    decode_request(Buffer::copy_of(std::span<const std::byte>(bytes)), Codec({}), cache, kRange, kSums, kSender);
   } catch (const ClusterError& error) {
     return error.what();
   }
@@ -58,13 +58,13 @@ TEST(PushPull, RequestsArriveAsSent) {
   for (const Request& request : {keyed_request(), dense}) {
     KeyListCache sender, receiver;
     const Buffer payload = encode(request, Codec({}), {}, sender);
-    const Request read = decode_request(payload, Codec({}), receiver, kRange, kSender);
+    const Request read = decode_request(payload, Codec({}), receiver, kRange, kSums, kSender);
     EXPECT_EQ(read.kind, request.kind);
     EXPECT_EQ(read.clock, request.clock);
     EXPECT_EQ(read.dense, request.dense);
     EXPECT_EQ(read.news.value, request.news.value);
     EXPECT_TRUE(read.news.has_value && read.news.cancelled && !read.news.diverged);
-    EXPECT_EQ(read.residual, request.residual);
+    EXPECT_EQ(read.residuals, request.residuals);
     EXPECT_EQ(read.rows_weight, request.rows_weight);
     EXPECT_EQ(read.curvature, request.curvature);
     EXPECT_EQ(read.pushed_keys, request.pushed_keys);
@@ -74,15 +74,15 @@ TEST(PushPull, RequestsArriveAsSent) {
 }
 
 TEST(PushPull, AnswersArriveAsSent) {
-  Answer answer{.kind = Answer::Kind::finish, .extra = -0.5, .round = RoundReport{.round = 12}};
+  Answer answer{.kind = Answer::Kind::finish, .extras = {-0.5}, .round = RoundReport{.round = 12}};
   answer.round->seconds = 1.5;
   answer.round->objective = 0.25;
   answer.round->gradient_norm = 1e-9;
   answer.round->staleness = 2.5;
   answer.values = {1, 2, 3};
-  const Answer read = decode_answer(encode(answer, Codec({}), {}), Codec({}), 3, kSender);
+  const Answer read = decode_answer(encode(answer, Codec({}), {}), Codec({}), 3, 1, kSender);
   EXPECT_EQ(read.kind, answer.kind);
-  EXPECT_EQ(read.extra, answer.extra);
+  EXPECT_EQ(read.extras, answer.extras);
   ASSERT_TRUE(read.round);
   EXPECT_EQ(read.round->round, 12);
   EXPECT_EQ(read.round->seconds, 1.5);
@@ -90,8 +90,8 @@ TEST(PushPull, AnswersArriveAsSent) {
   EXPECT_EQ(read.round->gradient_norm, 1e-9);
   EXPECT_EQ(read.round->staleness, 2.5);
   EXPECT_EQ(read.values, answer.values);
-  EXPECT_THROW(decode_answer(encode(answer, Codec({}), {}), Codec({}), 4, kSender), ClusterError);
-  EXPECT_THROW(decode_answer(encode(answer, Codec({}), {}), Codec({}), 2, kSender), ClusterError);
+  EXPECT_THROW(decode_answer(encode(answer, Codec({}), {}), Codec({}), 4, 1, kSender), ClusterError);
+  EXPECT_THROW(decode_answer(encode(answer, Codec({}), {}), Codec({}), 2, 1, kSender), ClusterError);
 }
 
 TEST(PushPull, EveryCutAndEveryAdditionIsRefusedByName) {
@@ -130,11 +130,12 @@ TEST(PushPull, SaysWhatIsWrong) {
   says(refused([](Request& r) { r.wanted_keys = {1, kRange}; }), "key 50 in a range of 50 keys");
   says(refused([](Request& r) { r.wanted_keys = {2, 1}; }), "do not ascend");
   says(refused([](Request& r) { r.values[1] = std::nan(""); }), "not finite");
+  says(refused([](Request& r) { r.residuals[1] = std::nan(""); }), "not finite");
   says(refused([](Request& r) { r.clock = -1; }), "below 0");
   says(refused([](Request& r) { r.curvature = -1; }), "below 0");
   std::vector<std::byte> bytes = encoded(keyed_request());
   bytes[0] = std::byte{kPushPullVersion + 1};
-  says(refusal(bytes), "version 2, not 1");
+  says(refusal(bytes), "version 3, not 2");
   bytes = encoded(keyed_request());
   bytes[1] = std::byte{9};
   says(refusal(bytes), "kind is unknown");
@@ -145,12 +146,12 @@ TEST(PushPull, ARepeatedListOfKeysTravelsOnce) {
   const Request request = keyed_request();
   const Buffer first = encode(request, Codec({}), {}, sender), second = encode(request, Codec({}), {}, sender);
   EXPECT_EQ(second.size() + 7 * sizeof(std::uint32_t), first.size());
-  decode_request(first, Codec({}), receiver, kRange, kSender);
-  EXPECT_EQ(decode_request(second, Codec({}), receiver, kRange, kSender).wanted_keys, request.wanted_keys);
+  decode_request(first, Codec({}), receiver, kRange, kSums, kSender);
+  EXPECT_EQ(decode_request(second, Codec({}), receiver, kRange, kSums, kSender).wanted_keys, request.wanted_keys);
   KeyListCache empty;
-  EXPECT_THROW(decode_request(second, Codec({}), empty, kRange, kSender), ClusterError);
+  EXPECT_THROW(decode_request(second, Codec({}), empty, kRange, kSums, kSender), ClusterError);
   // Held already: the other end has lost count.
-  EXPECT_THROW(decode_request(first, Codec({}), receiver, kRange, kSender), ClusterError);
+  EXPECT_THROW(decode_request(first, Codec({}), receiver, kRange, kSums, kSender), ClusterError);
 }
 
 TEST(PushPull, TheOldestListsAreForgottenAndBothEndsAgreeWhich) {
@@ -182,7 +183,7 @@ TEST(PushPull, TheOldestListsAreForgottenAndBothEndsAgreeWhich) {
     request.values.assign(request.pushed_keys.size(), 1);
     request.wanted_keys = keys(20 + engine() % 3, 1 + engine() % 24);
     const Buffer payload = encode(request, Codec({}), {}, sender);
-    const Request read = decode_request(payload, Codec({}), receiver, kRange, kSender);
+    const Request read = decode_request(payload, Codec({}), receiver, kRange, kSums, kSender);
     ASSERT_EQ(read.pushed_keys, request.pushed_keys);
     ASSERT_EQ(read.wanted_keys, request.wanted_keys);
   }

@@ -9,9 +9,11 @@
 namespace muster {
 namespace {
 
+using testing::as_two_classes;
 using testing::batch_problem;
 using testing::BatchProblem;
 using testing::BatchRun;
+using testing::difference_of_classes;
 using testing::distance;
 using testing::minimiser;
 using testing::objective_at;
@@ -38,17 +40,18 @@ TEST(Sgd, TwoPushesByHand) {
   RowFacts rows;
   rows.touched = {0.5, 1, 1};
   rows.centre = {0.5, 0, 0};
+  rows.sums = 1;
   rows.keyed = true;
   rows.epoch_pushes = 2;
   rows.smoothness = 1;
   SgdServer server(facts, rows, {0, 3}, {{1, 2, 3}}, {.step = 0.1});
-  EXPECT_DOUBLE_EQ(server.extra(), 0.5);
+  EXPECT_DOUBLE_EQ(server.extras()[0], 0.5);
   const auto push = [&](std::vector<std::uint32_t> keys, std::vector<double> values, double residual) {
     Push message;
     message.dense = false;
     message.keys = keys;
     message.values = values;
-    message.residual = residual;
+    message.residuals = {&residual, 1};
     message.rows_weight = 5;
     server.apply(message);
     std::vector<double> v(3);
@@ -59,13 +62,13 @@ TEST(Sgd, TwoPushesByHand) {
   EXPECT_DOUBLE_EQ(v[0], 0.85 / 1.2);
   EXPECT_DOUBLE_EQ(v[1], 2);
   EXPECT_DOUBLE_EQ(v[2], 2.7);
-  EXPECT_DOUBLE_EQ(server.extra(), 0.5 * v[0]);
+  EXPECT_DOUBLE_EQ(server.extras()[0], 0.5 * v[0]);
   const double before = v[0];
   v = push({1, 2}, {1, 0}, -2);
   EXPECT_DOUBLE_EQ(v[0], before - 0.1);
   EXPECT_DOUBLE_EQ(v[1], 1.9);
   EXPECT_DOUBLE_EQ(v[2], 2.7);
-  EXPECT_DOUBLE_EQ(server.extra(), 0.5 * v[0]);
+  EXPECT_DOUBLE_EQ(server.extras()[0], 0.5 * v[0]);
   // One epoch of two pushes is done: the gradient is their mean, (2 − 0.5·1 + 0.5·2)/2 and so on, with p v.
   const std::vector<double> scale(3, 1.0);
   const RangeEstimate estimate = server.estimate(scale);
@@ -90,6 +93,26 @@ TEST(Sgd, KeyedAndDensePathsAreOneTrajectory) {
       const BatchRun run{.rows_of = {120}, .servers = servers, .sparse = true};
       EXPECT_GT(distance(dense, std::vector<double>(10)), 0.1);
       EXPECT_LT(distance(dense, train_batches(problem, run, options).session.w), 1e-11) << classes << servers;
+    }
+  }
+}
+
+// Both classes move by half the step of their difference, so half the step makes the same steps of w as the logistic
+// loss, on every path; a wrong centring of either class would show.
+TEST(Sgd, TwoClassesOfSoftmaxMakeTheStepsOfTheLogisticLoss) {
+  const BatchProblem logistic = batch_problem({.rows = 120, .cols = 9, .density = 0.15, .classes = true}, 0.05);
+  const BatchProblem softmax = as_two_classes(logistic);
+  for (const bool sparse : {false, true}) {
+    for (const int servers : {1, 3}) {
+      const BatchRun run{.rows_of = {70, 50}, .servers = servers, .sparse = sparse, .sync = Synchronisation::Kind::bsp};
+      ParameterServerOptions one = sgd_options(3, 4), two = one;
+      one.step = 0.2;
+      two.step = 0.1;
+      one.server.decay = two.server.decay = true;
+      const auto w = train_batches(logistic, run, one).session.w;
+      const auto v = train_batches(softmax, run, two).session.w;
+      EXPECT_GT(distance(w, std::vector<double>(10)), 0.1);
+      EXPECT_LT(distance(difference_of_classes(v), w), 1e-12) << sparse << servers;
     }
   }
 }
