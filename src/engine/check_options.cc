@@ -88,7 +88,6 @@ void check_server(const RunOptions& run) {
 void check_hogwild(const TrainOptions& options) {
   const RunOptions& run = options.run;
   if (run.solver != SolverChoice::hogwild) return;
-  require(options.problem.loss != Loss::softmax, "--solver hogwild has no --loss softmax: use --solver dave");
   require(run.workers <= 1,
           "--solver hogwild is one worker whose threads share the model: replace --workers by --threads");
   require(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 #include "kernels/scalar_math.h"
 
@@ -61,21 +62,50 @@ double residual(RowFunction function, double margin, double target) {
   return (margin >= 0 ? 1 : e) / (1 + e) - target;
 }
 
+void make_probabilities(std::vector<double>& margins) {
+  const double top = *std::max_element(margins.begin(), margins.end());
+  double sum = 0;
+  for (double& m : margins) sum += m = scalar_exp(m - top);
+  for (double& m : margins) m /= sum;
+}
+
+// One row's margins at the model and at the snapshot; then, in the place of the first, the forces. For one output, and
+// for any number.
+struct OneMargin {
+  static constexpr std::size_t outputs = 1;
+  double now[1], before[1];
+
+  void become_forces(RowFunction function, double target, double weight) {
+    now[0] = weight * (residual(function, now[0], target) - residual(function, before[0], target));
+  }
+};
+struct ClassMargins {
+  std::size_t outputs;
+  std::vector<double> now, before;
+
+  explicit ClassMargins(std::size_t classes) : outputs(classes), now(classes), before(classes) {}
+  // A row's class is taken off both of its probabilities.
+  void become_forces(RowFunction, double, double weight) {
+    make_probabilities(now);
+    make_probabilities(before);
+    for (std::size_t k = 0; k < outputs; ++k) now[k] = weight * (now[k] - before[k]);
+  }
+};
+
 // What a step makes of a value u.
-double changed(const SharedColumn& column, double u, double force_times_value) {
-  double to = u - (column.step * force_times_value + column.pull + column.shrink * (u - column.snapshot));
-  if (column.threshold > 0) to = std::copysign(std::max(std::abs(to) - column.threshold, 0.0), to);
+double changed(const SharedCoefficient& coefficient, double u, double force_times_value) {
+  double to =
+      u - (coefficient.step * force_times_value + coefficient.pull + coefficient.shrink * (u - coefficient.snapshot));
+  if (coefficient.threshold > 0) to = std::copysign(std::max(std::abs(to) - coefficient.threshold, 0.0), to);
   return to;
 }
 
-// One thread's view of the intercept.
+// One thread's view of an intercept.
 class OwnIntercept {
  public:
-  explicit OwnIntercept(SharedColumn* shared) : shared_(shared) {
+  explicit OwnIntercept(SharedCoefficient* shared) : shared_(shared) {
     if (shared) value_ = shared->u.load(kRelaxed);
   }
-  OwnIntercept(const OwnIntercept&) = delete;
-  OwnIntercept& operator=(const OwnIntercept&) = delete;
 
   double value() const { return value_; }
   double snapshot() const { return shared_ ? shared_->snapshot : 0; }
@@ -94,30 +124,54 @@ class OwnIntercept {
   }
 
  private:
-  SharedColumn* shared_;
+  SharedCoefficient* shared_;
   double value_ = 0, moved_ = 0;
   int steps_ = 0;
 };
 
-template <class Row>
+// margins: scratch.
+template <class Row, class Margins>
 void take_step(const SharedModel& model, Row row, double target, double offset, double weight,
-               OwnIntercept& intercept) {
-  double margin = intercept.value() + offset, margin_before = intercept.snapshot() + offset;
-  for (std::size_t k = 0; k < row.count; ++k) {
-    const SharedColumn& column = model.columns[row.column(k)];
-    const double x = row.value(k) - column.centre;
-    margin += column.u.load(kRelaxed) * x;
-    margin_before += column.snapshot * x;
+               std::vector<OwnIntercept>& intercepts, Margins& margins) {
+  const std::size_t outputs = margins.outputs;
+  for (std::size_t k = 0; k < outputs; ++k) {
+    margins.now[k] = intercepts[k].value() + offset;
+    margins.before[k] = intercepts[k].snapshot() + offset;
   }
-  const double force =
-      weight * (residual(model.function, margin, target) - residual(model.function, margin_before, target));
-  for (std::size_t k = 0; k < row.count; ++k) {
-    SharedColumn& column = model.columns[row.column(k)];
-    const double u = column.u.load(kRelaxed);
-    const double change = changed(column, u, force * (row.value(k) - column.centre)) - u;
-    if (change != 0) column.u.fetch_add(change, kRelaxed);
+  for (std::size_t e = 0; e < row.count; ++e) {
+    const SharedCoefficient* column = model.coefficients.data() + row.column(e) * outputs;
+    const double x = row.value(e) - column->centre;
+    for (std::size_t k = 0; k < outputs; ++k) {
+      margins.now[k] += column[k].u.load(kRelaxed) * x;
+      margins.before[k] += column[k].snapshot * x;
+    }
   }
-  intercept.step(force);
+  margins.become_forces(model.function, target, weight);
+  for (std::size_t e = 0; e < row.count; ++e) {
+    SharedCoefficient* column = model.coefficients.data() + row.column(e) * outputs;
+    const double x = row.value(e) - column->centre;
+    for (std::size_t k = 0; k < outputs; ++k) {
+      const double u = column[k].u.load(kRelaxed);
+      const double change = changed(column[k], u, margins.now[k] * x) - u;
+      if (change != 0) column[k].u.fetch_add(change, kRelaxed);
+    }
+  }
+  for (std::size_t k = 0; k < outputs; ++k) intercepts[k].step(margins.now[k]);
+}
+
+template <class Rows, class Margins>
+void take_steps(const SharedModel& model, Rows rows, RowData data, const double* weights,
+                std::span<const std::uint32_t> order, Margins margins) {
+  std::vector<OwnIntercept> intercepts;
+  for (std::size_t k = 0; k < model.outputs; ++k)
+    intercepts.emplace_back(model.intercepts.empty() ? nullptr : &model.intercepts[k]);
+  for (std::size_t step = 0; step < order.size(); ++step) {
+    fetch_ahead(rows, data, order, step);
+    const std::size_t i = order[step];
+    take_step(model, row_of(rows, i), data.targets[i], data.offsets ? data.offsets[i] : 0.0, weights[i], intercepts,
+              margins);
+  }
+  for (OwnIntercept& intercept : intercepts) intercept.exchange();
 }
 
 }  // namespace
@@ -125,13 +179,9 @@ void take_step(const SharedModel& model, Row row, double target, double offset, 
 template <class Rows>
 void take_shared_steps(const SharedModel& model, Rows rows, RowData data, const double* weights,
                        std::span<const std::uint32_t> order) {
-  OwnIntercept intercept(model.intercept);
-  for (std::size_t step = 0; step < order.size(); ++step) {
-    fetch_ahead(rows, data, order, step);
-    const std::size_t i = order[step];
-    take_step(model, row_of(rows, i), data.targets[i], data.offsets ? data.offsets[i] : 0.0, weights[i], intercept);
-  }
-  intercept.exchange();
+  if (model.outputs == 1) return take_steps(model, rows, data, weights, order, OneMargin{});
+  data.offsets = nullptr;
+  take_steps(model, rows, data, weights, order, ClassMargins(model.outputs));
 }
 
 template void take_shared_steps(const SharedModel&, SparseRows<double>, RowData, const double*,

@@ -1,20 +1,22 @@
 // Stochastic steps of several threads on one model, without locks: each reads what it finds and adds its change.
 //
-//     for one row i after another, with the margins m at u and m̃ at a snapshot ũ, and with
-//     force = ω_i (loss'(m, y_i) − loss'(m̃, y_i)):
+//     for one row i after another, with its margins m at u and m̃ at a snapshot ũ, one for each output k, and with
+//     force_k = ω_i (∂loss/∂m_k(m, y_i) − ∂loss/∂m_k(m̃, y_i)):
 //
-//     u_j ← S( u_j − (step_j · force · (x_ij − centre_j) + pull_j + shrink_j (u_j − ũ_j)), threshold_j )
+//     u_jk ← S( u_jk − (step_jk · force_k · (x_ij − centre_j) + pull_jk + shrink_jk (u_jk − ũ_jk)), threshold_jk )
 //
-// for the columns j in which the row has entries, S being the soft threshold; and for the intercept. Who calls chooses
-// the numbers (objective/linear_steps.h). A column's change is one relaxed atomic addition: none is lost, none waits.
+// for the columns j in which the row has entries, S being the soft threshold; and for the intercepts. Who calls chooses
+// the numbers (objective/linear_steps.h). A coefficient's change is one relaxed atomic addition: none is lost, none
+// waits.
 //
-// The intercept, which every row moves, would be a cache line that all threads fight for: a thread moves a value of its
-// own, and adds what that has moved to the shared one every kStepsPerExchange steps.
+// The intercepts, which every row moves, would be cache lines that all threads fight for: a thread moves values of its
+// own, and adds what these have moved to the shared ones every kStepsPerExchange steps.
 //
 // Plain C++ for every instruction set, as kernels/sparse_rows.h.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,19 +24,20 @@
 
 namespace muster {
 
-// One column of a model that threads share, with all that a step asks of it: a cache line, so that two threads meet
-// where their rows have a column in common and nowhere else. Only u changes while threads run.
-struct alignas(64) SharedColumn {
+// One coefficient of a model that threads share, with all that a step asks of it: a cache line, so that two threads
+// meet where their rows have a column in common and nowhere else. Only u changes while threads run.
+struct alignas(64) SharedCoefficient {
   std::atomic<double> u = 0;
-  double centre = 0;  // 0 for sparse rows
+  double centre = 0;  // of its column; 0 for sparse rows
   double snapshot = 0;
   double step = 0, pull = 0, shrink = 0, threshold = 0;
 };
 
 struct SharedModel {
-  RowFunction function = RowFunction::squared;  // or logistic
-  std::span<SharedColumn> columns;              // of the rows
-  SharedColumn* intercept = nullptr;            // null: none
+  RowFunction function = RowFunction::squared;   // or logistic; not read where there are several outputs: softmax
+  std::size_t outputs = 1;                       // margins of a row
+  std::span<SharedCoefficient> coefficients;     // of the rows' columns, u_jk at j·outputs + k
+  std::span<SharedCoefficient> intercepts = {};  // by output; empty: none
 };
 
 inline constexpr int kStepsPerExchange = 8;

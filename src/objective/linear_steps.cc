@@ -55,17 +55,19 @@ LinearSteps::LinearSteps(const LinearObjective& objective, const Shard& rows, Ex
     : objective_(objective),
       executor_(executor),
       shard_(rows),
+      outputs_(objective.outputs()),
       seed_(seed),
-      largest_curvature_(objective.loss() == Loss::logistic ? 0.25 : 1.0),
-      columns_(shard_.cols() + 1) {
+      largest_curvature_(largest_curvature(objective.loss())),
+      coefficients_((shard_.cols() + 1) * objective.outputs()) {
   MUSTER_CHECK(penalty.size() == objective.dimension(), "one penalty for each coordinate");
   MUSTER_CHECK(shard_.rows() < std::numeric_limits<std::uint32_t>::max(), "rows are numbered in 32 bits");
   const Scaling& scaling = objective.scaling();
   for (std::size_t j = 0; j < shard_.cols(); ++j) {
     const double scale = scaling.scale[j];
-    penalty_.push_back(penalty[j] * scale * scale);
-    l1_.push_back(l1.empty() ? 0 : l1[j] * scale);
-    if (!sparse(shard_)) columns_[j].centre = scaling.centre[j];
+    penalty_.push_back(penalty[j * outputs_] * scale * scale);
+    l1_.push_back(l1.empty() ? 0 : l1[j * outputs_] * scale);
+    for (std::size_t k = 0; k < outputs_ && !sparse(shard_); ++k)
+      coefficients_[j * outputs_ + k].centre = scaling.centre[j];
   }
   measure_columns();
   divide_rows();
@@ -153,39 +155,44 @@ void LinearSteps::shuffle(std::size_t begin, std::size_t end) {
 
 void LinearSteps::begin(std::span<const double> v, std::span<const double> gradient, double length) {
   const Scaling& scaling = objective_.scaling();
-  const std::size_t cols = shard_.cols();
+  const std::size_t cols = shard_.cols(), first = cols * outputs_;
   const bool intercept = objective_.has_intercept(), implicit = sparse(shard_) && intercept;
   const double alpha = ratio(length, largest_curvature_ * longest_);
-  double a = intercept ? v[cols] : 0;
+  std::vector<double> a(outputs_, 0.0);
+  for (std::size_t k = 0; k < outputs_ && intercept; ++k) a[k] = v[first + k];
   for (std::size_t j = 0; j < cols; ++j) {
-    SharedColumn& column = columns_[j];
-    const double u = ratio(v[j], scaling.scale[j]);
-    column.u.store(u, std::memory_order_relaxed);
-    column.snapshot = u;
-    if (implicit) a -= u * scaling.centre[j];
-    double slope = scaling.scale[j] * gradient[j];  // ∂F/∂u_j, the intercept being a
-    if (implicit) slope += scaling.centre[j] * gradient[cols];
     const double step = ratio(alpha, m_[j]), seldom = ratio(step, share_[j]);
     const double shrunk = 1 / (1 + seldom * penalty_[j]);
-    column.step = shrunk * step;
-    column.pull = shrunk * seldom * slope;
-    column.shrink = shrunk * seldom * penalty_[j];
-    column.threshold = shrunk * seldom * l1_[j];
+    for (std::size_t k = 0; k < outputs_; ++k) {
+      const std::size_t i = j * outputs_ + k;
+      SharedCoefficient& coefficient = coefficients_[i];
+      const double u = ratio(v[i], scaling.scale[j]);
+      coefficient.u.store(u, std::memory_order_relaxed);
+      coefficient.snapshot = u;
+      if (implicit) a[k] -= u * scaling.centre[j];
+      double slope = scaling.scale[j] * gradient[i];  // ∂F/∂u_jk, the intercepts being a
+      if (implicit) slope += scaling.centre[j] * gradient[first + k];
+      coefficient.step = shrunk * step;
+      coefficient.pull = shrunk * seldom * slope;
+      coefficient.shrink = shrunk * seldom * penalty_[j];
+      coefficient.threshold = shrunk * seldom * l1_[j];
+    }
   }
-  if (intercept) {
-    columns_[cols].u.store(a, std::memory_order_relaxed);
-    columns_[cols].snapshot = a;
-    columns_[cols].step = alpha;
-    columns_[cols].pull = alpha * gradient[cols];
+  for (std::size_t k = 0; k < outputs_ && intercept; ++k) {
+    SharedCoefficient& coefficient = coefficients_[first + k];
+    coefficient.u.store(a[k], std::memory_order_relaxed);
+    coefficient.snapshot = a[k];
+    coefficient.step = alpha;
+    coefficient.pull = alpha * gradient[first + k];
   }
 }
 
 void LinearSteps::take(std::size_t steps) {
   MUSTER_CHECK(steps <= order_.size(), "a pass has so many steps");
   ++passes_;
-  const SharedModel model{objective_.loss() == Loss::logistic ? RowFunction::logistic : RowFunction::squared,
-                          std::span(columns_).first(shard_.cols()),
-                          objective_.has_intercept() ? &columns_.back() : nullptr};
+  const std::span all(coefficients_);
+  const SharedModel model{objective_.loss() == Loss::logistic ? RowFunction::logistic : RowFunction::squared, outputs_,
+                          all.first(shard_.cols() * outputs_), all.last(objective_.has_intercept() ? outputs_ : 0)};
   const RowData data = row_data(shard_, 0);
   executor_.run((steps + kBlockSteps - 1) / kBlockSteps, [&](std::size_t block, int) {
     const std::size_t first = block * kBlockSteps;
@@ -198,14 +205,16 @@ void LinearSteps::take(std::size_t steps) {
 
 void LinearSteps::read(std::span<double> v) const {
   const Scaling& scaling = objective_.scaling();
-  const std::size_t cols = shard_.cols();
-  double b = columns_[cols].u.load(std::memory_order_relaxed);
-  for (std::size_t j = 0; j < cols; ++j) {
-    const double u = columns_[j].u.load(std::memory_order_relaxed);
-    v[j] = u * scaling.scale[j];
-    if (sparse(shard_)) b += u * scaling.centre[j];
+  const std::size_t cols = shard_.cols(), first = cols * outputs_;
+  std::vector<double> b;
+  for (std::size_t k = 0; k < outputs_; ++k) b.push_back(coefficients_[first + k].u.load(std::memory_order_relaxed));
+  for (std::size_t i = 0; i < first; ++i) {
+    const std::size_t j = i / outputs_, k = i % outputs_;
+    const double u = coefficients_[i].u.load(std::memory_order_relaxed);
+    v[i] = u * scaling.scale[j];
+    if (sparse(shard_)) b[k] += u * scaling.centre[j];
   }
-  if (objective_.has_intercept()) v[cols] = b;
+  if (objective_.has_intercept()) std::copy(b.begin(), b.end(), v.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
 }  // namespace muster

@@ -5,6 +5,8 @@
 // dense): their intercept is the margin of the row of zeros, a = b − Σ_j u_j centre_j. Dense rows are centred one by
 // one, and a = b.
 //
+// Softmax has u_jk and a_k for each class k, all of a row's at once.
+//
 // Scale: column j's step is measured by m_j = (1/S) Σ_i s_i x_ij² + λ_j/h, with λ_j the penalty by u_j and h the
 // largest loss'', which makes every diagonal entry of the Hessian at most h. A row is then as long as N_i = s_i (Σ_j
 // x_ij²/m_j + 1), and a row longer than their mean is taken in k_i = ⌈N_i / mean N⌉ parts, each of them a step with
@@ -26,8 +28,9 @@ namespace muster {
 // Threads: one call at a time; inside take() the executor's threads share the model.
 class LinearSteps {
  public:
-  // F is the objective over its weight plus ½ Σ_j penalty_j v_j² + Σ_j l1_j |v_j| (l1: or empty). rows: the
-  // objective's, all in memory, since they are taken in random order. objective, rows and executor must outlive it.
+  // F is the objective over its weight plus ½ Σ penalty v² + Σ l1 |v|, by coordinate and equal for all classes of a
+  // column (l1: or empty). rows: the objective's, all in memory, since they are taken in random order. objective, rows
+  // and executor must outlive it.
   LinearSteps(const LinearObjective& objective, const Shard& rows, Executor& executor, std::span<const double> penalty,
               std::span<const double> l1, std::uint64_t seed);
 
@@ -52,15 +55,16 @@ class LinearSteps {
   const LinearObjective& objective_;
   Executor& executor_;
   const Shard& shard_;
+  std::size_t outputs_;
   std::vector<double> penalty_, l1_;  // by u_j
   std::uint64_t seed_;
-  double largest_curvature_;           // h
-  std::vector<double> m_, share_;      // by column: see above; of the steps that touch it
-  std::vector<double> weights_;        // ω_i, by row
-  std::vector<std::uint32_t> parts_;   // k_i, by row
-  double longest_ = 0;                 // of all steps, ω_i (Σ_j x_ij²/m_j + 1)
-  std::vector<std::uint32_t> order_;   // rows, by step
-  std::vector<SharedColumn> columns_;  // the intercept's last
+  double largest_curvature_;                     // h
+  std::vector<double> m_, share_;                // by column: see above; of the steps that touch it
+  std::vector<double> weights_;                  // ω_i, by row
+  std::vector<std::uint32_t> parts_;             // k_i, by row
+  double longest_ = 0;                           // of all steps, ω_i (Σ_j x_ij²/m_j + 1)
+  std::vector<std::uint32_t> order_;             // rows, by step
+  std::vector<SharedCoefficient> coefficients_;  // the intercepts last
   std::uint64_t passes_ = 0;
 };
 

@@ -6,10 +6,10 @@
 //
 //     v_j ← prox( v_j − α_j ( ω_i (r_i − r̃_i) x_ij + ḡ_j / d_j ) )        for the columns j of row i alone
 //
-// with residuals r_i = loss_i'(margin_i), r̃_i the same at the point ṽ where the pass began, ḡ = (1/S) Σ_i s_i r̃_i x_i,
-// d_j the share of steps that touch column j, ω_i the row's weight, and prox that of α_j/d_j times column j's penalty.
-// In expectation a step goes along F's gradient, and its noise falls with the distance from ṽ, so that the one point at
-// rest is F's minimiser, for any α.
+// (for softmax a coefficient for each class k, and r_ik = p_ik − 1(y_i = k)) with residuals r_i = loss_i'(margin_i),
+// r̃_i the same at the point ṽ where the pass began, ḡ = (1/S) Σ_i s_i r̃_i x_i, d_j the share of steps that touch column
+// j, ω_i the row's weight, and prox that of α_j/d_j times column j's penalty. In expectation a step goes along F's
+// gradient, and its noise falls with the distance from ṽ, so that the one point at rest is F's minimiser, for any α.
 //
 // A column's update is one relaxed atomic addition: none is lost, none waits. Where rows are sparse two threads seldom
 // meet in a column, and n threads do n times the work; where they are dense they contend for every cache line, and do

@@ -82,7 +82,7 @@ def test_resumes_from_a_checkpoint(tmp_path, table):
 @pytest.mark.parametrize("options, flag", [
     (["-n", "2"], "--threads"), (["--servers", "2"], "--servers"), (["--simulate", "c.toml"], "--simulate"),
     (["--transport", "sim"], "--transport sim"), (["--sync", "bsp"], "--sync"), (["--compress", "int8"], "--compress"),
-    (["--batch", "5"], "--batch"), (["--adagrad"], "--adagrad"), (["--loss", "softmax"], "--solver dave"),
+    (["--batch", "5"], "--batch"), (["--adagrad"], "--adagrad"),
     (["--reproducible"], "--threads 1"),
 ])
 def test_what_it_has_no_use_for_is_refused(table, options, flag):

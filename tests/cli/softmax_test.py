@@ -235,6 +235,16 @@ def test_rows_can_be_taken_a_few_at_a_time(tmp_path, numbers, solver, sync):
         assert certificate["objective"] == pytest.approx(objective(scaled, standard, y, 0.01), rel=1e-12)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_hogwild_ends_at_the_minimiser(tmp_path, numbers, threads):
+    model = fit(tmp_path, table(numbers), "--l2", "0.01", "--tolerance", "1e-10", "--mode", "parameter-server",
+                "--solver", "hogwild", "--threads", threads)
+    w, least = softmax(*numbers, 4, 0.01)
+    assert model["stop_reason"] == "converged"
+    assert model["certificate"]["objective"] == pytest.approx(least, rel=1e-9)
+    np.testing.assert_allclose(matrix(model), w, rtol=1e-3, atol=1e-4)
+
+
 def test_trial_steps_of_a_line_search_are_no_passes(tmp_path, numbers):
     """lbfgs passes over the rows once a round but for the baseline, the start and the intercepts at the end."""
     fit(tmp_path, table(numbers), "--l2", "0.0001", "--tolerance", "1e-10", "--solver", "lbfgs", "--report",

@@ -41,13 +41,14 @@ SparseTable random_table(std::size_t rows, std::size_t cols, double density, std
   return table;
 }
 
-std::vector<double> values_of(const std::vector<SharedColumn>& columns) {
+std::vector<double> values_of(const std::vector<SharedCoefficient>& columns) {
   std::vector<double> u;
-  for (const SharedColumn& column : columns) u.push_back(column.u.load());
+  for (const SharedCoefficient& column : columns) u.push_back(column.u.load());
   return u;
 }
 
-void set(SharedColumn& column, double u, double snapshot, double step, double pull, double shrink, double threshold) {
+void set(SharedCoefficient& column, double u, double snapshot, double step, double pull, double shrink,
+         double threshold) {
   column.u = u;
   column.snapshot = snapshot;
   column.step = step;
@@ -68,14 +69,14 @@ TEST(SharedSteps, AStepByHand) {
   table.columns = {0, 2};
   table.values = {2, -1};
   table.cols = 3;
-  std::vector<SharedColumn> columns(4);
+  std::vector<SharedCoefficient> columns(4);
   set(columns[0], 1, 0.5, 0.1, 0.2, 0.5, 0);
   set(columns[1], 7, 7, 1, 1, 1, 1);
   set(columns[2], 3, 2, 0.2, 0.05, 0, 0.1);
   set(columns[3], 0.25, 0, 0.4, 0.01, 0, 0);
   const double target = 1, offset = 0.5, weight = 3;
   const std::vector<std::uint32_t> order{0};
-  const SharedModel model{RowFunction::squared, std::span(columns).first(3), &columns[3]};
+  const SharedModel model{RowFunction::squared, 1, std::span(columns).first(3), std::span(columns).last(1)};
   take_shared_steps(model, table.rows(), {&target, nullptr, &offset}, &weight, order);
   EXPECT_NEAR(columns[0].u, 0.4, 1e-15);
   EXPECT_EQ(columns[1].u, 7);
@@ -91,11 +92,11 @@ TEST(SharedSteps, LogisticForceAndExactZeros) {
     table.columns = {0};
     table.values = {1};
     table.cols = 1;
-    std::vector<SharedColumn> columns(1);
+    std::vector<SharedCoefficient> columns(1);
     set(columns[0], margin, 0, 1, 0, 0, 0);
     const double target = 1, weight = 1;
     const std::vector<std::uint32_t> order{0};
-    const SharedModel model{RowFunction::logistic, columns, nullptr};
+    const SharedModel model{RowFunction::logistic, 1, columns};
     take_shared_steps(model, table.rows(), {&target, nullptr, nullptr}, &weight, order);
     const double at_margin = margin < 0 ? std::exp(margin) / (1 + std::exp(margin)) : 1 / (1 + std::exp(-margin));
     EXPECT_NEAR(columns[0].u - margin, -(at_margin - 0.5), 1e-13) << margin;
@@ -105,14 +106,34 @@ TEST(SharedSteps, LogisticForceAndExactZeros) {
   }
 }
 
+// Three classes, one column, x = 2, centre 0.5: margins 1.5 u + a. At the snapshot (0, 0, 0), p = 1/3 each; at u = (0,
+// 0, ln 2 / 1.5) and a = (0, ln 5, 0), p = (1, 5, 2)/8. ω = 3: force = 3 (p − 1/3) = (−5, 7, −2)/8, whatever the class.
+TEST(SharedSteps, AStepOfThreeClassesByHand) {
+  const double value = 2, target = 1, weight = 3;
+  std::vector<SharedCoefficient> columns(6);
+  const double u[] = {0, 0, std::log(2.0) / 1.5, 0, std::log(5.0), 0};
+  const double expected_force[] = {-0.625, 0.875, -0.25};
+  for (std::size_t i = 0; i < 6; ++i) {
+    set(columns[i], u[i], 0, 0.1, 0.01, 0.25, 0);
+    columns[i].centre = i < 3 ? 0.5 : 0;
+  }
+  const std::vector<std::uint32_t> order{0};
+  const SharedModel model{RowFunction::squared, 3, std::span(columns).first(3), std::span(columns).last(3)};
+  take_shared_steps(model, DenseRows<double>{&value, 1, 1}, {&target, nullptr, nullptr}, &weight, order);
+  for (std::size_t k = 0; k < 3; ++k) {
+    EXPECT_NEAR(columns[k].u, u[k] - (0.1 * expected_force[k] * 1.5 + 0.01 + 0.25 * u[k]), 1e-15) << k;
+    EXPECT_NEAR(columns[3 + k].u, u[3 + k] - (0.1 * expected_force[k] + 0.01 + 0.25 * u[3 + k]), 1e-15) << k;
+  }
+}
+
 // At the snapshot, where F's gradient (and so every pull) is 0, nothing moves, not by a bit.
 TEST(SharedSteps, TheMinimiserIsAtRest) {
   const SparseTable table = random_table(200, 30, 0.2, 3);
   std::mt19937_64 random(4);
   std::normal_distribution<double> normal;
-  std::vector<SharedColumn> columns(31);
+  std::vector<SharedCoefficient> columns(31);
   std::vector<double> targets(200), weights(200, 1.5);
-  for (SharedColumn& column : columns) {
+  for (SharedCoefficient& column : columns) {
     const double u = normal(random);
     set(column, u, u, 0.3, 0, 0.2, 0);
   }
@@ -120,7 +141,7 @@ TEST(SharedSteps, TheMinimiserIsAtRest) {
   std::vector<std::uint32_t> order(200);
   std::iota(order.begin(), order.end(), 0u);
   const std::vector<double> before = values_of(columns);
-  const SharedModel model{RowFunction::squared, std::span(columns).first(30), &columns[30]};
+  const SharedModel model{RowFunction::squared, 1, std::span(columns).first(30), std::span(columns).last(1)};
   take_shared_steps(model, table.rows(), {targets.data(), nullptr, nullptr}, weights.data(), order);
   EXPECT_EQ(values_of(columns), before);
 }
@@ -133,9 +154,9 @@ TEST(SharedSteps, DenseAndSparseRowsAreOneTrajectory) {
   std::iota(order.begin(), order.end(), 0u);
   std::vector<double> first;
   for (const bool dense : {false, true}) {
-    std::vector<SharedColumn> columns(13);
-    for (SharedColumn& column : columns) set(column, 0.1, 0.2, 0.02, 0.001, 0.01, 0.0001);
-    const SharedModel model{RowFunction::squared, std::span(columns).first(12), &columns[12]};
+    std::vector<SharedCoefficient> columns(13);
+    for (SharedCoefficient& column : columns) set(column, 0.1, 0.2, 0.02, 0.001, 0.01, 0.0001);
+    const SharedModel model{RowFunction::squared, 1, std::span(columns).first(12), std::span(columns).last(1)};
     const RowData data{targets.data(), nullptr, nullptr};
     if (dense) {
       take_shared_steps(model, DenseRows<double>{table.values.data(), 100, 12}, data, weights.data(), order);
@@ -151,12 +172,12 @@ TEST(SharedSteps, DenseAndSparseRowsAreOneTrajectory) {
 TEST(SharedSteps, NoUpdateIsLost) {
   constexpr int kThreads = 4, kTasks = 16;
   const SparseTable table = random_table(500, 20, 0.4, 6);
-  std::vector<SharedColumn> columns(21);
+  std::vector<SharedCoefficient> columns(21);
   for (std::size_t j = 0; j < columns.size(); ++j) set(columns[j], 0, 0, 0, static_cast<double>(j + 1), 0, 0);
   const std::vector<double> targets(500, 0), weights(500, 1);
   std::vector<std::uint32_t> order(500);
   std::iota(order.begin(), order.end(), 0u);
-  const SharedModel model{RowFunction::squared, std::span(columns).first(20), &columns[20]};
+  const SharedModel model{RowFunction::squared, 1, std::span(columns).first(20), std::span(columns).last(1)};
   Executor executor(kThreads);
   executor.run(kTasks, [&](std::size_t, int) {
     take_shared_steps(model, table.rows(), {targets.data(), nullptr, nullptr}, weights.data(), order);

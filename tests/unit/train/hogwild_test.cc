@@ -14,8 +14,10 @@ namespace {
 
 using testing::as_float32;
 using testing::as_sparse;
+using testing::as_two_classes;
 using testing::batch_problem;
 using testing::BatchProblem;
+using testing::difference_of_classes;
 using testing::distance;
 using testing::minimiser;
 using testing::objective_at;
@@ -39,7 +41,7 @@ Finish on_one_rank(const BatchProblem& problem, const Shard& shard, const Race& 
   run_threads(1, {}, [&](Endpoint& endpoint) {
     Executor executor(race.threads);
     LinearRows rows(shard, executor, best_instruction_set());
-    LinearObjective objective(rows, problem.loss, problem.scaling, true);
+    LinearObjective objective(rows, problem.loss, problem.scaling, true, problem.outputs);
     MapReduceOptions options;
     options.penalty = problem.penalty;
     options.l1 = problem.l1;
@@ -80,6 +82,22 @@ TEST(Hogwild, ReachesTheMinimiser) {
         }
       }
     }
+  }
+}
+
+// Both classes move by half the step of their difference: the same steps as the logistic loss, and with threads the
+// same minimiser.
+TEST(Hogwild, TwoClassesOfSoftmaxAreLogistic) {
+  const BatchProblem logistic = batch_problem({.rows = 400, .cols = 12, .density = 0.2, .classes = true}, 0.01);
+  const BatchProblem softmax = as_two_classes(logistic);
+  for (const bool sparse : {false, true}) {
+    const Shard shard = sparse ? as_sparse(logistic.all) : logistic.all;
+    const Race few{.tolerance = 1e-14, .max_passes = 4};
+    const auto w = hogwild(logistic, shard, few).result.w, v = hogwild(softmax, shard, few).result.w;
+    EXPECT_LT(distance(difference_of_classes(v), w), 1e-12) << sparse;
+    const Finish finish = hogwild(softmax, shard, {.threads = 3});
+    EXPECT_EQ(finish.result.reason, StopReason::converged);
+    EXPECT_LT(distance(difference_of_classes(finish.result.w), minimiser(logistic)), 1e-6) << sparse;
   }
 }
 
