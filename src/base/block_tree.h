@@ -27,9 +27,16 @@ concept Mergeable = requires(A into, const A& from) {
   into.merge(from);  // adds; the arguments are disjoint, `into` being the part with the smaller block numbers
 };
 
+// Accumulators that were used, to be used again.
+template <Mergeable Accumulator>
+using Spares = std::vector<std::unique_ptr<Accumulator>>;
+
 template <Mergeable Accumulator>
 class BlockTree {
  public:
+  BlockTree() = default;
+  explicit BlockTree(Spares<Accumulator> spares) : unused_(std::move(spares)) {}
+
   // A cleared accumulator: a used one, or one that make() builds.
   template <class Make>
   std::unique_ptr<Accumulator> take(const Make& make) {
@@ -68,6 +75,8 @@ class BlockTree {
     MUSTER_CHECK(sum != nullptr, "there is a block");
     return std::move(*sum);
   }
+  // What is left then.
+  Spares<Accumulator> release() { return std::move(unused_); }
 
  private:
   // The finished sibling; or none, and `sum` is kept for the thread that finishes it.
@@ -85,7 +94,7 @@ class BlockTree {
 
   std::mutex mutex_;
   std::map<std::pair<int, std::size_t>, std::unique_ptr<Accumulator>> waiting_;
-  std::vector<std::unique_ptr<Accumulator>> unused_;
+  Spares<Accumulator> unused_;
 };
 
 // Calls add_block(number, thread, accumulator) with a cleared accumulator once for each number in [0, blocks), on the

@@ -114,7 +114,7 @@ struct LinearObjective::MarginPass {
   }
 };
 
-void LinearObjective::write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) const {
+void LinearObjective::write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) {
   const Shard& shard = held_rows(rows_.source_);
   const ModelPoint point = point_at(v);
   const RowShape& shape = rows_.shape();
@@ -141,18 +141,22 @@ std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, st
   if (!margins_) margins_.emplace();
   const auto at_a = margins_->at(a, margins_kept()), at_b = margins_->at(b, margins_kept());
   if (!at_a || !at_b) return std::nullopt;
-  const ModelPoint point_a = point_at(a), point_b = point_at(b);
+  std::optional<ModelPoint> point_a, point_b;  // of rows whose margins are found again
+  if (margins_kept() == 0) {
+    point_a = point_at(a);
+    point_b = point_at(b);
+  }
   std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()),
                                            loss_.room(rows_.shape()));
   const Sums sums = sum_rows(
       rows_.source_, rows_.executor_, kLargestBlock, [] { return Sums(2); },
       [&](const Shard& window, RowRange range, int thread, Sums& sum) {
         AlignedVector<double> found_a, found_b;
-        const auto margins_of = [&](std::span<const double> kept, const ModelPoint& point,
+        const auto margins_of = [&](std::span<const double> kept, const std::optional<ModelPoint>& point,
                                     AlignedVector<double>& found) {
           if (margins_kept() > 0) return kept.data() + range.begin * outputs();
           found.resize(range.size() * outputs());
-          loss_.margins(window, range, point, scaling_.centre.data(), true,
+          loss_.margins(window, range, *point, scaling_.centre.data(), true,
                         rooms[static_cast<std::size_t>(thread)].data(), found.data());
           return static_cast<const double*>(found.data());
         };

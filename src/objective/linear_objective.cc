@@ -18,6 +18,14 @@ std::vector<double> Scaling::unscale(std::span<const double> v) const {
   return u;
 }
 
+namespace {
+
+// Of accumulators and points: what is kept for the next pass, since giving memory back and clearing it again costs as
+// much as many rows. Longer ones belong to models that are short of memory.
+constexpr std::size_t kKeptValues = 8 * 1024 * 1024;
+
+}  // namespace
+
 // All rows, a block at a time.
 struct LinearObjective::FusedPass {
   RowSource& source;
@@ -31,14 +39,15 @@ struct LinearObjective::FusedPass {
   const ModelPoint* curved_at =
       nullptr;  // of rows that are read anew: the point of those margins, which are found again
 
-  Sums all_blocks() const {
+  Sums all_blocks(Spares<Sums>& spares) const {
     const RowShape& shape = source.shape();
     std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(executor.threads()), loss.room(shape));
     Sums total = sum_rows(
         source, executor, rows_per_block(shape), [&] { return Sums(loss.length(shape.cols)); },
         [&](const Shard& window, RowRange range, int thread, Sums& sums) {
           add_block(window, range, rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
-        });
+        },
+        &spares);
     if (shape.sparse) loss.centre_gradient(centre, total.values);
     return total;
   }
@@ -73,10 +82,11 @@ Work LinearObjective::work_of(double flops_per_value) const {
   return work_of_reading(rows_.shape(), flops_per_value * static_cast<double>(outputs()));
 }
 
-ModelPoint LinearObjective::point_at(std::span<const double> v) const {
+ModelPoint LinearObjective::point_at(std::span<const double> v) {
   MUSTER_CHECK(v.size() == dimension(), "a vector of the objective's dimension");
   const std::size_t columns = rows_.columns(), outputs = loss_.outputs(), stride = loss_.stride();
-  ModelPoint point{AlignedVector<double>(columns * stride, 0.0), AlignedVector<double>(stride, 0.0)};
+  ModelPoint point{std::exchange(spare_u_, {}), AlignedVector<double>(stride, 0.0)};
+  point.u.assign(columns * stride, 0.0);
   std::vector<DoubleDouble> shift(outputs);
   for (std::size_t k = 0; k < outputs && intercept_; ++k) shift[k] = v[columns * outputs + k];
   const bool sparse = rows_.shape().sparse;
@@ -85,11 +95,20 @@ ModelPoint LinearObjective::point_at(std::span<const double> v) const {
     for (std::size_t k = 0; k < outputs; ++k) {
       const double u = v[j * outputs + k] / scaling_.scale[j];
       point.u[j * stride + k] = u;
-      if (sparse) shift[k] -= two_product(u, scaling_.centre[j]);
+      if (sparse && scaling_.centre[j] != 0) shift[k] -= two_product(u, scaling_.centre[j]);
     }
   }
   for (std::size_t k = 0; k < outputs; ++k) point.shift[k] = static_cast<double>(shift[k]);
   return point;
+}
+
+void LinearObjective::keep(Sums sums, ModelPoint point) {
+  if (sums.values.size() > kKeptValues) {
+    spares_.clear();
+    return;
+  }
+  spares_.push_back(std::make_unique<Sums>(std::move(sums)));
+  spare_u_ = std::move(point.u);
 }
 
 void LinearObjective::write_gradient(const Sums& sums, double factor, std::span<double> gradient) const {
@@ -108,26 +127,29 @@ void LinearObjective::write_gradient(const Sums& sums, double factor, std::span<
 Work LinearObjective::value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
                                          std::span<double> tallies_out) {
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
-  const ModelPoint point = point_at(v);
+  ModelPoint point = point_at(v);
   FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, point};
   if (margins_) pass.margins = margins_->put(v, margins_kept());
-  const Sums sums = pass.all_blocks();
+  Sums sums = pass.all_blocks(spares_);
   value = sums.values[0];
   write_gradient(sums, 1, gradient);
   loss_.write_tallies(sums.values, tallies_out);
+  keep(std::move(sums), std::move(point));
   return work_of(6);
 }
 
 Work LinearObjective::curvature_product(std::span<const double> v, std::span<double> product) {
-  const ModelPoint point = point_at(v);
+  ModelPoint point = point_at(v);
   const FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, point};
-  write_gradient(pass.all_blocks(), loss_.bound_factor(), product);
+  Sums sums = pass.all_blocks(spares_);
+  write_gradient(sums, loss_.bound_factor(), product);
+  keep(std::move(sums), std::move(point));
   return work_of(6);
 }
 
 Work LinearObjective::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
   if (loss() == Loss::squared) return curvature_product(v, product);
-  const ModelPoint point = point_at(v);
+  ModelPoint point = point_at(v);
   FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::hessian, point};
   std::optional<ModelPoint> curved_at;
   Work work = work_of(6);
@@ -136,7 +158,9 @@ Work LinearObjective::hessian_product(std::span<const double> w, std::span<const
   } else {
     pass.at = kept_margins(w, work);
   }
-  write_gradient(pass.all_blocks(), 1, product);
+  Sums sums = pass.all_blocks(spares_);
+  write_gradient(sums, 1, product);
+  keep(std::move(sums), std::move(point));
   return work;
 }
 

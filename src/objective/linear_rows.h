@@ -161,11 +161,13 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   struct MarginPass;
 
   BatchModel batch_model() const;
-  ModelPoint point_at(std::span<const double> v) const;
+  ModelPoint point_at(std::span<const double> v);
+  // What a pass is done with.
+  void keep(Sums sums, ModelPoint point);
   // ∂f/∂v from the sums of a pass, times factor.
   void write_gradient(const Sums& sums, double factor, std::span<double> gradient) const;
   // Of rows in memory, at v.
-  void write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) const;
+  void write_margins(std::span<const double> v, bool with_offsets, std::span<double> out);
   // With offsets, kept from a pass before or found now.
   std::span<const double> kept_margins(std::span<const double> w, Work& work);
   // Of how many margins are kept.
@@ -178,6 +180,8 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   bool intercept_;
   DealtRows dealt_;
   std::optional<KeptMargins> margins_;  // nothing: not asked for
+  Spares<Sums> spares_;
+  AlignedVector<double> spare_u_;
 };
 
 // H with aᵀHa = ∂²f/∂b² along a, from the tallies of softmax: K × K, Σ_k H_ak = 0.

@@ -53,12 +53,12 @@ struct RowBlocks {
 
 // Calls add_block(window, range, thread, accumulator) once for each block of per_block rows, which are those of `range`
 // in the window, and returns the sum of all, as sum_blocks() does: bit for bit the same for any number of threads and
-// however the source cuts its windows.
-template <class Make, class AddBlock>
-auto sum_rows(RowSource& source, Executor& executor, std::size_t per_block, const Make& make,
-              const AddBlock& add_block) {
-  using Accumulator = decltype(make());
-  BlockTree<Accumulator> tree;
+// however the source cuts its windows. spares: accumulators like those that make() builds, used first; what is left
+// over at the end is put there.
+template <class Make, class AddBlock, class Accumulator = std::invoke_result_t<const Make&>>
+Accumulator sum_rows(RowSource& source, Executor& executor, std::size_t per_block, const Make& make,
+                     const AddBlock& add_block, Spares<Accumulator>* spares = nullptr) {
+  BlockTree<Accumulator> tree(spares ? std::move(*spares) : Spares<Accumulator>());
   std::size_t first = 0;  // block of the window
   const std::unique_ptr<RowPass> pass = source.begin(per_block);
   while (const Shard* window = pass->next()) {
@@ -70,7 +70,9 @@ auto sum_rows(RowSource& source, Executor& executor, std::size_t per_block, cons
     });
     first += cut.count();
   }
-  return first > 0 ? tree.root() : *tree.take(make);
+  Accumulator sum = first > 0 ? tree.root() : std::move(*tree.take(make));
+  if (spares) *spares = tree.release();
+  return sum;
 }
 
 // Calls visit(DenseRows<T>) or visit(SparseRows<T>) with the rows of the range, T being the storage.
