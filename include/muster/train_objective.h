@@ -41,6 +41,9 @@ struct ObjectiveResult {
 // times the curvature at the start, measured by differences of gradients. That is no bound: should a run diverge or
 // stall, give the bound, or take lbfgs, the default of mapreduce, which needs neither.
 //
+// Second derivatives, which newton_cg asks for: from Objective::hessian_product where the objective has_hessian();
+// where it does not, by differences of gradients, two more passes over the rows for each product.
+//
 // Throws InputError, ClusterError, Cancelled. Threads: one call at a time per process.
 ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double> start,
                                 const ObjectiveOptions& options, const ProgressObserver& observer = {});

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 #include <iterator>
+#include <span>
+#include <unordered_map>
 
 namespace muster {
 
@@ -38,13 +40,37 @@ const char* name(TraceSpan::Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-void append_span(std::string& json, int rank, Time origin, const TraceSpan& span) {
+// What one rank noted.
+struct RankTrace {
+  int rank = 0;
+  Time origin = 0;
+  std::span<const TraceSpan> spans;
+};
+
+// The ranks at both ends of each message that was noted at both: groups count their ranks anew, the trace does not.
+struct MessageEnds {
+  int from = -1, to = -1;
+};
+std::unordered_map<std::uint64_t, MessageEnds> ends_of_messages(const std::vector<RankTrace>& ranks) {
+  std::unordered_map<std::uint64_t, MessageEnds> ends;
+  for (const RankTrace& one : ranks) {
+    for (const TraceSpan& span : one.spans) {
+      if (span.flow == TraceSpan::Flow::begins) ends[span.flow_id].from = one.rank;
+      if (span.flow == TraceSpan::Flow::ends) ends[span.flow_id].to = one.rank;
+    }
+  }
+  return ends;
+}
+
+// peer: counted as rank is; -1: none, or not known.
+void append_span(std::string& json, int rank, Time origin, const TraceSpan& span, int peer) {
   const auto out = std::back_inserter(json);
   const double begin = (span.begin - origin) * 1e6, length = (span.end - span.begin) * 1e6;
   fmt::format_to(out, R"({{"name":"{}","ph":"X","pid":0,"tid":{},"ts":{:.3f},"dur":{:.3f})", name(span.kind), rank,
                  begin, length);
-  if (span.peer >= 0) {
-    fmt::format_to(out, R"(,"args":{{"peer":{},"tag":{},"bytes":{}}})", span.peer, span.tag, span.bytes);
+  if (span.flow != TraceSpan::Flow::none) {
+    const std::string known = peer >= 0 ? fmt::format(R"("peer":{},)", peer) : "";
+    fmt::format_to(out, R"(,"args":{{{}"tag":{},"bytes":{}}})", known, span.tag, span.bytes);
   }
   json += "},\n";
   if (span.flow == TraceSpan::Flow::none) return;
@@ -87,10 +113,7 @@ TracingEndpoint::TracingEndpoint(Endpoint& wrapped, bool engine_collectives)
 }
 
 TracingEndpoint::TracingEndpoint(std::unique_ptr<Endpoint> wrapped, const TracingEndpoint& parent, std::uint64_t group)
-    : EndpointDecorator(std::move(wrapped)),
-      notes_(parent.notes_),
-      engine_collectives_(parent.engine_collectives_),
-      group_(group) {}
+    : EndpointDecorator(std::move(wrapped)), notes_(parent.notes_), engine_collectives_(false), group_(group) {}
 
 void TracingEndpoint::note(const TraceSpan& span) {
   if (notes_->spans.size() < notes_->most) {
@@ -114,8 +137,7 @@ std::uint64_t TracingEndpoint::flow(int from, int to, Tag tag) {
 }
 
 void TracingEndpoint::send(int to, Tag tag, Buffer payload) {
-  TraceSpan span{
-      .kind = TraceSpan::Kind::send, .flow = TraceSpan::Flow::begins, .begin = now(), .peer = to, .tag = tag};
+  TraceSpan span{.kind = TraceSpan::Kind::send, .flow = TraceSpan::Flow::begins, .begin = now(), .tag = tag};
   span.bytes = static_cast<std::int64_t>(payload.size());
   note_computation(span.begin);
   inner().send(to, tag, std::move(payload));
@@ -139,7 +161,6 @@ Message TracingEndpoint::receive(const Match& match, Deadline deadline) {
     TraceSpan span{.kind = TraceSpan::Kind::receive, .flow = TraceSpan::Flow::ends};
     span.begin = note_wait();
     span.end = notes_->last = now();
-    span.peer = message.source;
     span.tag = message.tag;
     span.bytes = static_cast<std::int64_t>(message.payload.size());
     span.flow_id = flow(message.source, rank(), message.tag);
@@ -160,7 +181,6 @@ std::optional<Message> TracingEndpoint::try_receive(const Match& match) {
         .flow = TraceSpan::Flow::ends,
         .begin = begin,
         .end = notes_->last = now(),
-        .peer = message->source,
         .tag = message->tag,
         .bytes = static_cast<std::int64_t>(message->payload.size()),
         .flow_id = flow(message->source, rank(), message->tag)});
@@ -218,19 +238,23 @@ std::string TracingEndpoint::collect() {
   const std::vector<Buffer> all = inner().gather(encode(*notes_), 0, Deadline::never());
   std::string json = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   double dropped = 0;
+  std::vector<RankTrace> ranks;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const int member = members()[i];
-    double head[2];
-    std::memcpy(head, all[i].data(), sizeof head);
+    const std::span<const double> head = all[i].as<double>().first(2);
+    const auto* spans = reinterpret_cast<const TraceSpan*>(all[i].data() + head.size_bytes());
+    ranks.push_back({members()[i], head[0], {spans, (all[i].size() - head.size_bytes()) / sizeof(TraceSpan)}});
     dropped += head[1];
+  }
+  const auto ends = ends_of_messages(ranks);
+  for (const RankTrace& one : ranks) {
     fmt::format_to(std::back_inserter(json),
                    R"({{"name":"thread_name","ph":"M","pid":0,"tid":{},"args":{{"name":"rank {} on {}"}}}},)"
                    "\n",
-                   member, member, host(member));
-    for (std::size_t at = sizeof head; at < all[i].size(); at += sizeof(TraceSpan)) {
-      TraceSpan span;
-      std::memcpy(&span, all[i].data() + at, sizeof span);
-      append_span(json, member, head[0], span);
+                   one.rank, one.rank, host(one.rank));
+    for (const TraceSpan& span : one.spans) {
+      const auto found = ends.find(span.flow_id);
+      const MessageEnds message = found == ends.end() ? MessageEnds{} : found->second;
+      append_span(json, one.rank, one.origin, span, span.flow == TraceSpan::Flow::begins ? message.to : message.from);
     }
   }
   if (all.empty()) return {};

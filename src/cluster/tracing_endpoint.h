@@ -35,7 +35,6 @@ struct TraceSpan {
   Kind kind = Kind::compute;
   Flow flow = Flow::none;
   Time begin = 0, end = 0;
-  std::int32_t peer = -1;  // rank in the group
   Tag tag = 0;
   std::int64_t bytes = 0;
   std::uint64_t flow_id = 0;  // the same at both ends of a message
@@ -53,7 +52,8 @@ struct TraceNotes {
 class TracingEndpoint final : public EndpointDecorator {
  public:
   // Collective: ranks begin at a barrier, which aligns clocks that differ, to its own precision.
-  // engine_collectives: leave collectives to the transport; otherwise they run over this, so that their messages show.
+  // engine_collectives: leave collectives of all ranks to the transport; otherwise they run over this, so that their
+  // messages show, as those of groups always do.
   TracingEndpoint(Endpoint& inner, bool engine_collectives);
   // Of a group that came from parent's, with an identity equal on all its members.
   TracingEndpoint(std::unique_ptr<Endpoint> inner, const TracingEndpoint& parent, std::uint64_t group);

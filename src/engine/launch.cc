@@ -92,9 +92,11 @@ const char* name(TransportChoice transport) {
   }
 }
 
-ReducePattern pattern_used(const RunOptions& run, TransportChoice transport) {
+ReducePattern pattern_used(const RunOptions& run, TransportChoice transport, bool columns_are_cut) {
   if (run.reduce != ReducePattern::automatic && run.reduce != ReducePattern::engine) return run.reduce;
-  return transport == TransportChoice::mpi && !run.reproducible ? ReducePattern::engine : ReducePattern::tree;
+  // The groups of a grid, also one of everybody, have no engine (cluster/mpi/mpi_endpoint.h).
+  const bool engine = transport == TransportChoice::mpi && !run.reproducible && !columns_are_cut;
+  return engine ? ReducePattern::engine : ReducePattern::tree;
 }
 
 int readers_of(const RunOptions& run, int ranks) {

@@ -16,7 +16,7 @@ TransportChoice choose_transport(const RunOptions& run);
 const char* name(TransportChoice transport);
 
 // What --reduce auto and engine come to there.
-ReducePattern pattern_used(const RunOptions& run, TransportChoice transport);
+ReducePattern pattern_used(const RunOptions& run, TransportChoice transport, bool columns_are_cut);
 
 // Of so many ranks, those that have rows, the first: under a parameter server the last ranks are servers.
 int readers_of(const RunOptions& run, int ranks);

@@ -291,7 +291,9 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   for (std::string& note : launch(transport, options.run, endpoint_options, rank_main))
     result->report.notes.push_back(std::move(note));
   result->report.transport = name(transport);
-  if (options.run.mode == Mode::mapreduce) result->report.reduce = name(pattern_used(options.run, transport));
+  Report& report = result->report;
+  if (options.run.mode == Mode::mapreduce)
+    report.reduce = name(pattern_used(options.run, transport, report.split != "rows"));
   return std::move(*result);
 }
 

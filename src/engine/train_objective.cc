@@ -250,7 +250,7 @@ ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double
   result->report.transport = name(transport);
   if (options.run.mode == Mode::mapreduce) {
     result->report.split = "rows";
-    result->report.reduce = name(pattern_used(options.run, transport));
+    result->report.reduce = name(pattern_used(options.run, transport, false));
   }
   return std::move(*result);
 }

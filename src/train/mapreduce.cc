@@ -119,6 +119,7 @@ void MapReduce::curvature_product(std::span<const double> v, std::span<double> p
 }
 
 void MapReduce::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
+  MUSTER_CHECK(objective_.has_hessian(), "a solver of Hessian products is given objectives that have them");
   product_of([&](std::span<double> sums) { return objective_.hessian_product(w, v, sums); }, v, product);
 }
 

@@ -78,12 +78,13 @@ def sentences(errors):
 
 
 NETWORK = ("--mode", "decentralized", "--topology", "line")
+GRID = ("--solver", "gd", "--split", "2x2")
 
 
 @pytest.mark.parametrize("ranks, stuck, how", [(2, 0, ("--solver", "gd")), (2, 1, ("--solver", "gd")),
-                                               (3, 2, ("--solver", "gd")), (4, 3, NETWORK)])
+                                               (3, 2, ("--solver", "gd")), (4, 3, NETWORK), (4, 2, GRID)])
 def test_a_stopped_rank_is_named(tmp_path, table, ranks, stuck, how):
-    """On a line of four, rank 3 has one neighbour, who tells the others."""
+    """On a line of four, rank 3 has one neighbour, who tells the others; in a grid, rank 1 shares nothing with rank 2."""
     run = Run(tmp_path, table, ranks, "--silence", "2", how=how)
     os.kill(run.ranks[stuck], signal.SIGSTOP)
     code, errors, _ = run.end(within=12)

@@ -65,11 +65,12 @@ def test_a_file_without_a_number_of_workers_means_all_its_nodes(tmp_path, table)
     assert len(report["workers"]) == 32
 
 
-def test_a_dead_node_ends_the_run_by_name(tmp_path, table):
+@pytest.mark.parametrize("split", ["rows", "features", "2x2"])
+def test_a_dead_node_ends_the_run_by_name(tmp_path, table, split):
     cluster = tmp_path / "c.toml"
     cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.001\n", encoding="utf-8")
-    refused(run("train", table, *PROBLEMS["gd"], "-n", 4, "--simulate", cluster, "-o", tmp_path / "m.json", code=None),
-            "rank 2 on node2", "no sign of life", code=4)
+    refused(run("train", table, *PROBLEMS["gd"], "-n", 4, "--split", split, "--simulate", cluster, "-o",
+                tmp_path / "m.json", code=None), "rank 2 on node2", "no sign of life", code=4)
     assert not (tmp_path / "m.json").exists()
 
 

@@ -18,27 +18,62 @@ TRANSPORTS = {"threads": (["-n", 3], None), "sim": (["-n", 3, "--transport", "si
               "mpi": (["--reproducible"], 3), "mpi-own-collectives": ([], 3)}
 
 
+def check_trace(path, ranks):
+    """The spans and, by identity, the ranks at both ends of each message."""
+    events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert [names[r].split(" on ")[0] for r in range(ranks)] == [f"rank {r}" for r in range(ranks)]
+    spans = [e for e in events if e["ph"] == "X"]
+    assert {e["tid"] for e in spans} == set(range(ranks))
+    assert {"compute", "allreduce"} <= {e["name"] for e in spans}
+    for rank in range(ranks):
+        leaves = sorted((e["ts"], e["ts"] + e["dur"]) for e in spans
+                        if e["tid"] == rank and e["name"] in {"compute", "send", "wait", "receive"})
+        assert all(b[0] >= a[1] - 0.01 for a, b in zip(leaves, leaves[1:]))
+    begun = {e["id"]: e["tid"] for e in events if e["ph"] == "s"}
+    ended = {e["id"]: e["tid"] for e in events if e["ph"] == "f"}
+    assert begun.keys() == ended.keys() and len(begun) + len(ended) == sum(e["ph"] in "sf" for e in events)
+    for span, arrow in zip(events, events[1:]):  # an arrow's end follows the span it is in, which says who is at the other
+        if arrow["ph"] in "sf":
+            assert span["args"]["peer"] == (ended if arrow["ph"] == "s" else begun)[arrow["id"]]
+    return spans, [(begun[i], ended[i]) for i in begun]
+
+
 @pytest.mark.parametrize("transport", ["threads", "sim", pytest.param("mpi", marks=needs_mpi),
                                        pytest.param("mpi-own-collectives", marks=needs_mpi)])
 def test_a_trace_tells_the_run(tmp_path, table, transport):
     options, ranks = TRANSPORTS[transport]
     arguments = [table, "--target", "y", "--solver", "gd", "--max-rounds", 5, *options]
     run("train", *arguments, "-o", tmp_path / "m.json", "--trace", tmp_path / "t.json", ranks=ranks, code=None)
-    events = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["traceEvents"]
-    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert [names[r].split(" on ")[0] for r in range(3)] == ["rank 0", "rank 1", "rank 2"]
-    spans = [e for e in events if e["ph"] == "X"]
-    assert {e["tid"] for e in spans} == {0, 1, 2}
-    assert {"compute", "allreduce"} <= {e["name"] for e in spans}
-    for rank in range(3):
-        leaves = sorted((e["ts"], e["ts"] + e["dur"]) for e in spans
-                        if e["tid"] == rank and e["name"] in {"compute", "send", "wait", "receive"})
-        assert all(b[0] >= a[1] - 0.01 for a, b in zip(leaves, leaves[1:]))
-    begun = sorted(e["id"] for e in events if e["ph"] == "s")
-    ended = sorted(e["id"] for e in events if e["ph"] == "f")
-    assert begun == ended and len(set(begun)) == len(begun)
+    _, begun = check_trace(tmp_path / "t.json", 3)
     if transport != "mpi-own-collectives":
         assert len(begun) > 5 * 4  # every allreduce of three ranks is four messages
+
+
+GRIDS = {"threads": (["-n", 6], None), "sim": (["-n", 6, "--transport", "sim"], None), "mpi": (["--reproducible"], 6),
+         "mpi-own-collectives": ([], 6)}
+
+
+@pytest.mark.parametrize("transport", ["threads", "sim", pytest.param("mpi", marks=needs_mpi),
+                                       pytest.param("mpi-own-collectives", marks=needs_mpi)])
+@pytest.mark.parametrize("split, solver", [("features", "cg"), ("2x3", "lbfgs")])
+def test_in_a_grid_messages_of_rounds_go_along_rows_and_columns(tmp_path, table, transport, split, solver):
+    """Rank 3r + c has row block r and column block c; groups count their ranks anew, the trace does not."""
+    options, ranks = GRIDS[transport]
+    arguments = [table, "--target", "y", "--solver", solver, "--tolerance", "1e-12", "--split", split, *options]
+    run("train", *arguments, "-o", tmp_path / "m.json", "--report", tmp_path / "r.json", "--trace", tmp_path / "t.json",
+        ranks=ranks)
+    spans, messages = check_trace(tmp_path / "t.json", 6)
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert report["split"] == split and report["reduce"] == "tree"
+    assert "split" in {e["name"] for e in spans}
+    # A tree over three in a row, or over six, takes two messages, or five, up and down, in every round and row.
+    along = [(a, b) for a, b in messages if split == "features" or a // 3 == b // 3]
+    assert len(along) >= report["rounds_done"] * (8 if split == "2x3" else 10)
+    if split == "2x3":
+        down = [(a, b) for a, b in messages if a % 3 == b % 3]
+        assert {(a, b) for a, b in down} == {(c, c + 3) for c in range(3)} | {(c + 3, c) for c in range(3)}
+        assert len(down) >= report["rounds_done"] * 6
 
 
 def test_tracing_changes_no_bit(tmp_path, table):

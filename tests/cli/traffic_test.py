@@ -68,6 +68,18 @@ def test_bytes_and_messages_of_a_round_are_those_of_the_pattern(data, tmp_path, 
     assert all(w["bytes_sent"] > w["bytes_per_round"] * said["rounds_done"] for w in said["workers"])
 
 
+@needs_mpi
+def test_the_report_says_which_pattern_ran(data, tmp_path):
+    """MPI's own adds over all ranks; the groups of a grid have none, whatever was asked for."""
+    for options, ran in (([], "engine"), (["--reduce", "engine"], "engine"), (["--reproducible"], "tree"),
+                         (["--split", "features"], "tree"), (["--split", "2x2", "--reduce", "engine"], "tree"),
+                         (["--split", "2x2", "--reduce", "ring"], "ring")):
+        report = tmp_path / "report.json"
+        run("train", data, "--target", "y", "--solver", "cg", *options, "--report", report, "-o",
+            tmp_path / "model.json", ranks=4)
+        assert json.loads(report.read_text())["reduce"] == ran, options
+
+
 def test_patterns_give_the_same_model_to_rounding_and_each_its_own_bits_everywhere(data, tmp_path):
     how = [data, "--target", "y", "--solver", "lbfgs", "-n", 4, "--reproducible", "--tolerance", "1e-12"]
     tree_model = train(tmp_path, *how)

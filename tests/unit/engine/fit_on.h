@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,14 @@ struct Table {
   std::vector<std::string> classes = {"no", "yes"};
 };
 
-// This rank's part: rows in contiguous shares.
-inline Dataset share(const Table& table, int rank, int size, bool sparse = false) {
+// This rank's part: contiguous rows, of as many as rows_by_rank says, or where that is empty in equal shares.
+inline Dataset share(const Table& table, int rank, int size, bool sparse = false,
+                     const std::vector<std::size_t>& rows_by_rank = {}) {
   const std::size_t n = table.y.size(), d = table.x[0].size();
-  const auto at = [&](int r) { return n * static_cast<std::size_t>(r) / static_cast<std::size_t>(size); };
+  const auto at = [&](int r) {
+    if (rows_by_rank.empty()) return n * static_cast<std::size_t>(r) / static_cast<std::size_t>(size);
+    return std::accumulate(rows_by_rank.begin(), rows_by_rank.begin() + r, std::size_t{0});
+  };
   const std::size_t begin = at(rank), end = at(rank + 1);
   Dataset data;
   for (std::size_t j = 0; j < d; ++j) {
@@ -63,6 +68,7 @@ struct How {
   int threads = 1;
   bool sparse = false;
   std::function<void(FitRequest&)> adjust = {};
+  std::vector<std::size_t> rows_by_rank = {};  // empty: equal shares
 };
 
 // Fits on n ranks as threads; checks that all agree; gives rank 0's result.
@@ -71,7 +77,7 @@ inline FitResult fit_on(const Table& table, const TrainOptions& options, const H
   EndpointOptions endpoint_options;
   endpoint_options.reproducible = options.run.reproducible;
   run_threads(how.ranks, endpoint_options, [&](Endpoint& endpoint) {
-    const Dataset data = share(table, endpoint.rank(), endpoint.size(), how.sparse);
+    const Dataset data = share(table, endpoint.rank(), endpoint.size(), how.sparse, how.rows_by_rank);
     Executor executor(how.threads, [&] { endpoint.progress(); });
     FitRequest request{.data = data,
                        .options = options,

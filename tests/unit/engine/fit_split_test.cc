@@ -5,9 +5,7 @@
 #include <optional>
 #include <random>
 
-#include "cluster/sim/sim_launch.h"
-#include "engine/division.h"
-#include "fit_on.h"
+#include "fit_on_grid.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -39,49 +37,6 @@ Table split_table(Loss loss, bool weights, bool offsets, std::size_t rows = 203)
   }
   if (loss == Loss::softmax) table.classes = {"middle", "high", "low"};
   return table;
-}
-
-struct OnGrid {
-  GridShape shape;
-  bool sparse = false;
-  bool simulated = false;
-};
-
-// The speaker's result; every rank's is checked against it.
-FitResult fit_on_grid(const Table& table, const TrainOptions& options, const OnGrid& how,
-                      const std::optional<LinearModel>& start = {}) {
-  const int ranks = how.shape.rows * how.shape.columns;
-  std::vector<FitResult> results(static_cast<std::size_t>(ranks));
-  const auto rank_main = [&](Endpoint& endpoint) {
-    Dataset data = share(table, endpoint.rank(), endpoint.size(), how.sparse);
-    const Division division({how.shape}, endpoint, data);
-    Executor executor(1);
-    const FitRequest request{.data = data,
-                             .options = options,
-                             .instruction_set = best_instruction_set(),
-                             .start = start,
-                             .division = &division,
-                             .on_round = {},
-                             .wants_checkpoint = {},
-                             .save_checkpoint = {}};
-    results[static_cast<std::size_t>(endpoint.rank())] = fit(request, endpoint, executor);
-  };
-  EndpointOptions endpoint_options;
-  endpoint_options.reproducible = true;
-  if (how.simulated) {
-    run_simulated(ranks, {}, endpoint_options, rank_main);
-  } else {
-    run_threads(ranks, endpoint_options, rank_main);
-  }
-  for (const FitResult& result : results) {
-    EXPECT_EQ(result.model.intercepts, results[0].model.intercepts);
-    EXPECT_EQ(result.report.rounds_done, results[0].report.rounds_done);
-    EXPECT_EQ(result.report.certificate.objective, results[0].report.certificate.objective);
-    EXPECT_EQ(result.report.certificate.gradient_norm, results[0].report.certificate.gradient_norm);
-    EXPECT_EQ(result.report.certificate.suboptimality_bound, results[0].report.certificate.suboptimality_bound);
-    EXPECT_TRUE(result.report.certificate.same_model_on_all_ranks);
-  }
-  return results[0];
 }
 
 // Relative, where the two went through the same rounds, each of which rounds.
