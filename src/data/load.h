@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,23 @@ struct LoadRequest {
   // What this worker's process may hold of rows; null: any number. Outlives all use of the request.
   RowBudget* budget = nullptr;
   std::string fold_column = {};  // its labels say in Shard::folds which rows belong together; empty: none
+  // Up to so many features: where the first rows tell all there is to know but the rows (columns of numbers, none of
+  // offsets or means to fill in, and a target to be predicted by value), load() leaves the rest unread.
+  std::size_t unread_features = 0;
 };
+
+// What reading a worker's rows has counted.
+struct ReadCounts {
+  std::int64_t rows_in_files = 0;  // apart from parsing where the format allows
+  std::int64_t rows_read = 0, rows_dropped = 0;
+
+  void add(const ReadCounts& more) {
+    rows_in_files += more.rows_in_files;
+    rows_read += more.rows_read;
+    rows_dropped += more.rows_dropped;
+  }
+};
+struct PartPlan;
 
 // Called on the reading worker, at most a few times a second.
 struct LoadProgress {
@@ -53,11 +70,18 @@ struct Dataset {
   LoadSummary summary;
   // Equal on every worker: the rows do not fit their budgets, and no shard has any; StreamedRows reads them.
   bool streamed = false;
+  // Not null, on any worker, where load() left the rows unread: this worker's part, for StreamedRows::add_unread. Then
+  // streamed, too, and the summary counts no rows until count_rows().
+  std::shared_ptr<const PartPlan> unread = nullptr;
 };
 
 // Collective over peers. Throws InputError, the same sentence on every worker, naming file, line and column; line
 // numbers are those of the file, whoever read it.
 Dataset load(const LoadRequest& request, Peers& peers, const std::function<void(const LoadProgress&)>& progress = {});
+
+// Collective. For rows that load() left unread, once each worker has read its own, `own` with sum of weights `weight`:
+// completes data.summary, and refuses what load() refuses.
+void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& data);
 
 // The rows that worker `part` of `parts` readers got in the load() that made this encoding, bit for bit, read again
 // without the other workers' help: for whoever takes over from one that is lost. request is that of the load(). Not

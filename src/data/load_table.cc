@@ -11,6 +11,7 @@
 #include "data/encode.h"
 #include "data/kept_blocks.h"
 #include "data/load_internal.h"
+#include "data/part_reader.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -191,11 +192,7 @@ void encode(const LoadRequest& request, const std::vector<ColumnPlan>& plan, con
   encoding.missing = request.options.missing;
   for (std::size_t c = 0; c < plan.size(); ++c) {
     const ColumnPlan& column = plan[c];
-    if (column.role == Role::weight) {
-      encoding.weight = column.name;
-      if (!(tally.sum[c].high > 0))
-        throw InputError(fmt::format("every weight in column '{}' is 0", shown(column.name)));
-    }
+    if (column.role == Role::weight) encoding.weight = column.name;
     if (column.role == Role::offset) encoding.offset = column.name;
     if (column.role == Role::fold) {
       encoding.loaded_from.folds = tally.levels[c];
@@ -259,47 +256,114 @@ std::vector<std::string> parquet_columns(const Catalog& catalog, const std::vect
   return names(0);
 }
 
+namespace {
+
+// The same on every worker.
+void check_rows(const ReadCounts& counts, const std::string& file) {
+  check_row_count(counts.rows_in_files, counts.rows_read);
+  if (counts.rows_read == 0) throw InputError(fmt::format("{}: there are no rows below the header", file));
+  if (counts.rows_dropped == counts.rows_read)
+    throw InputError(fmt::format("{}: every row has a missing value, so --missing drop leaves none", file));
+}
+
+void check_weights(const Encoding& encoding, double sum) {
+  if (encoding.weight.empty() || sum > 0) return;
+  throw InputError(fmt::format("every weight in column '{}' is 0", shown(encoding.weight)));
+}
+
+void take_counts(const ReadCounts& counts, LoadSummary& summary) {
+  summary.rows_in_files = counts.rows_in_files;
+  summary.rows_read = counts.rows_read;
+  summary.rows_dropped = counts.rows_dropped;
+}
+
+double sum_of_weights(const std::vector<ColumnPlan>& plan, const Tally& tally) {
+  for (std::size_t c = 0; c < plan.size(); ++c) {
+    if (plan[c].role == Role::weight) return tally.sum[c].high;
+  }
+  return 0;
+}
+
+// Whether the encoding follows from the columns alone.
+bool known_without_rows(const LoadRequest& request, const std::vector<ColumnPlan>& plan) {
+  std::size_t features = 0;
+  for (const ColumnPlan& column : plan) {
+    if (column.type != Type::number || column.role == Role::offset) return false;
+    if (column.role == Role::feature) features += static_cast<std::size_t>(column.degree);
+  }
+  return features <= request.unread_features && request.target == TargetKind::real &&
+         request.options.missing != MissingPolicy::mean;
+}
+
+}  // namespace
+
+void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& data) {
+  Packer packer;
+  for (const std::int64_t n : {own.rows_in_files, own.rows_read, own.rows_dropped})
+    packer.number(static_cast<std::uint64_t>(n));
+  packer.real(weight);
+  ReadCounts all;
+  double weights = 0;
+  for (const std::string& one : peers.all_gather(packer.take())) {
+    Unpacker from(one);
+    const auto number = [&] { return static_cast<std::int64_t>(from.number()); };
+    ReadCounts counts;
+    counts.rows_in_files = number();
+    counts.rows_read = number();
+    counts.rows_dropped = number();
+    all.add(counts);
+    weights += from.real();
+  }
+  check_rows(all, data.unread->catalog.files[0].path);
+  check_weights(data.encoding, weights);
+  take_counts(all, data.summary);
+}
+
 Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
                    const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
-  const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
-  std::vector<ColumnPlan> plan;
-  std::unique_ptr<TableReader> reader;
-  std::int64_t rows_scanned = 0;
+  const std::string& file = catalog.files[0].path;
+  PartPlan part{catalog, parts[static_cast<std::size_t>(peers.rank())], {}, {}, 0};
+  std::vector<ColumnPlan>& plan = part.columns;
   if (catalog.format == Format::parquet) {
-    plan = plan_columns(parquet_columns(catalog, info), catalog.files[0].path, request);
+    plan = plan_columns(parquet_columns(catalog, info), file, request);
     agree_parquet_types(plan, request, catalog, info);
-    reader = read_parquet(catalog.files, own, wanted_columns(plan));
   } else {
-    CsvPart part = find_slices(catalog, parts, peers);
-    plan = plan_columns(part.columns, catalog.files[0].path, request);
-    agree_csv_types(plan, request, part, peers);
-    rows_scanned = part.rows_scanned;
-    reader = read_csv(std::move(part.slices), wanted_columns(plan));
+    CsvPart own = find_slices(catalog, parts, peers);
+    plan = plan_columns(own.columns, file, request);
+    agree_csv_types(plan, request, own, peers);
+    part.slices = std::move(own.slices);
+    part.rows_scanned = own.rows_scanned;
   }
   check_polynomials(plan);
 
+  Dataset data;
+  data.encoding.format = catalog.format;
+  if (known_without_rows(request, plan)) {
+    encode(request, plan, merge({}, plan.size()), data);
+    note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
+    const Levels none;
+    const std::vector<const Levels*> levels(plan.size(), &none);
+    data.shard = build_shard(make_layout(plan, levels, data.encoding, request.options.storage), {});
+    data.streamed = true;
+    data.unread = std::make_shared<const PartPlan>(std::move(part));
+    return data;
+  }
+  std::unique_ptr<TableReader> reader = catalog.format == Format::parquet
+                                            ? read_parquet(catalog.files, part.pieces, wanted_columns(plan))
+                                            : read_csv(std::move(part.slices), wanted_columns(plan));
   Staged staged{Stager(plan, {.missing = request.options.missing,
                               .storage = request.options.storage,
                               .enough_target_values = enough_levels(request.target)}),
                 KeptBlocks<StagedBlock>(request.budget)};
-  ProgressMeter meter(progress, catalog, own);
-  const Tally tally = read_rows(*reader, rows_scanned, plan, staged, meter, peers);
+  ProgressMeter meter(progress, catalog, part.pieces);
+  const Tally tally = read_rows(*reader, part.rows_scanned, plan, staged, meter, peers);
   reader.reset();
   release_free_memory();  // before the matrix grows
-  check_row_count(tally.rows_counted, tally.rows_read);
-  if (tally.rows_read == 0)
-    throw InputError(fmt::format("{}: there are no rows below the header", catalog.files[0].path));
-  if (tally.rows_dropped == tally.rows_read) {
-    throw InputError(
-        fmt::format("{}: every row has a missing value, so --missing drop leaves none", catalog.files[0].path));
-  }
-
-  Dataset data;
-  data.encoding.format = catalog.format;
+  const ReadCounts counts{tally.rows_counted, tally.rows_read, tally.rows_dropped};
+  check_rows(counts, file);
   encode(request, plan, tally, data);
-  data.summary.rows_in_files = tally.rows_counted;
-  data.summary.rows_read = tally.rows_read;
-  data.summary.rows_dropped = tally.rows_dropped;
+  check_weights(data.encoding, sum_of_weights(plan, tally));
+  take_counts(counts, data.summary);
   note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
   std::vector<const Levels*> levels;
   for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&staged.stager.levels(c));

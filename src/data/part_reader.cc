@@ -85,7 +85,8 @@ class TablePart final : public PartReader {
       blocks_.push_back(stager_.stage(batch_, [&](std::int64_t row) { return reader_->where(row); }));
       return true;
     }
-    check_row_count(rows_scanned_ + reader_->rows_counted(), stager_.rows_read());
+    rows_scanned_ += reader_->rows_counted();
+    check_row_count(rows_scanned_, stager_.rows_read());
     reader_.reset();
     batch_ = {};
     release_free_memory();  // before the matrix grows
@@ -97,10 +98,11 @@ class TablePart final : public PartReader {
     return shard_bytes(layout_, rows, sizeof(double));
   }
   Shard take() override { return build_shard(layout_, std::exchange(blocks_, {})); }
+  ReadCounts counts() const override { return {rows_scanned_, stager_.rows_read(), stager_.rows_dropped()}; }
 
  private:
   std::unique_ptr<TableReader> reader_;
-  std::int64_t rows_scanned_;
+  std::int64_t rows_scanned_;  // at the end: counted
   Stager stager_;
   Layout layout_;
   TableBatch batch_;
@@ -136,6 +138,7 @@ class LibsvmPart final : public PartReader {
     return bytes;
   }
   Shard take() override { return build_libsvm_shard(encoding_, std::exchange(blocks_, {}), storage_); }
+  ReadCounts counts() const override { return {rows_read_, rows_read_, 0}; }
 
  private:
   void check_indices() const {
@@ -177,22 +180,27 @@ PartFiles::PartFiles(const LoadRequest& request, const Encoding& encoding, int p
     throw_changed(file, "the files are not the same, or not of the same sizes");
   const Parts all = cut(inputs, parts);
   const auto index = static_cast<std::size_t>(part);
-  pieces_ = all[index];
+  plan_.pieces = all[index];
   if (inputs.catalog.format == Format::parquet) {
-    plan_ = plan_again(request, parquet_columns(inputs.catalog, inputs.info), file, encoding);
+    plan_.columns = plan_again(request, parquet_columns(inputs.catalog, inputs.info), file, encoding);
   } else if (inputs.catalog.format == Format::csv) {
     CsvPart own = find_slices_alone(inputs.catalog, all, index, progress);
-    plan_ = plan_again(request, own.columns, file, encoding);
-    slices_ = std::move(own.slices);
-    rows_scanned_ = own.rows_scanned;
+    plan_.columns = plan_again(request, own.columns, file, encoding);
+    plan_.slices = std::move(own.slices);
+    plan_.rows_scanned = own.rows_scanned;
   }
-  catalog_ = std::move(inputs.catalog);
+  plan_.catalog = std::move(inputs.catalog);
+  stamp_files();
+}
+
+PartFiles::PartFiles(const LoadRequest& request, const Encoding& encoding, const PartPlan& plan)
+    : request_(request), encoding_(encoding), plan_(plan) {
   stamp_files();
 }
 
 void PartFiles::stamp_files() {
-  for (const Piece& piece : pieces_) {
-    const std::filesystem::path path = catalog_.files[piece.file].path;
+  for (const Piece& piece : plan_.pieces) {
+    const std::filesystem::path path = plan_.catalog.files[piece.file].path;
     std::error_code unreadable;  // whoever opens the file says why
     stamps_.push_back(
         {path, std::filesystem::file_size(path, unreadable), std::filesystem::last_write_time(path, unreadable)});
@@ -210,14 +218,15 @@ void PartFiles::check_unchanged() const {
 
 std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes) const {
   check_unchanged();
-  if (catalog_.format == Format::libsvm)
-    return std::make_unique<LibsvmPart>(catalog_, pieces_, block_bytes, request_.options.storage, encoding_);
-  const bool parquet = catalog_.format == Format::parquet;
-  return std::make_unique<TablePart>(plan_,
-                                     parquet
-                                         ? read_parquet(catalog_.files, pieces_, wanted_columns(plan_))
-                                         : read_csv(slices_, wanted_columns(plan_), std::min(block_bytes, kTableBlock)),
-                                     parquet ? 0 : rows_scanned_, request_.options, encoding_);
+  const Catalog& catalog = plan_.catalog;
+  if (catalog.format == Format::libsvm)
+    return std::make_unique<LibsvmPart>(catalog, plan_.pieces, block_bytes, request_.options.storage, encoding_);
+  const std::vector<WantedColumn> wanted = wanted_columns(plan_.columns);
+  const bool parquet = catalog.format == Format::parquet;
+  return std::make_unique<TablePart>(plan_.columns,
+                                     parquet ? read_parquet(catalog.files, plan_.pieces, wanted)
+                                             : read_csv(plan_.slices, wanted, std::min(block_bytes, kTableBlock)),
+                                     parquet ? 0 : plan_.rows_scanned, request_.options, encoding_);
 }
 
 Shard load_part(const LoadRequest& request, const Encoding& encoding, int part, int parts,

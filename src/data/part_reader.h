@@ -13,6 +13,16 @@
 
 namespace muster {
 
+// Where a worker's rows are and what their columns are for, as load() found it.
+struct PartPlan {
+  Catalog catalog;
+  std::vector<Piece> pieces;
+  // Tables:
+  std::vector<ColumnPlan> columns;
+  std::vector<CsvSlice> slices;
+  std::int64_t rows_scanned = 0;
+};
+
 class PartReader {
  public:
   virtual ~PartReader() = default;
@@ -22,6 +32,8 @@ class PartReader {
   virtual double staged_bytes() const = 0;
   // The rows staged since the last call.
   virtual Shard take() = 0;
+  // At the end.
+  virtual ReadCounts counts() const = 0;
 };
 
 // Where a worker's rows are, found once and read as often as wanted. Threads: open() and what it gives on any.
@@ -30,6 +42,7 @@ class PartFiles {
   // As load_part(). encoding must outlive it.
   PartFiles(const LoadRequest& request, const Encoding& encoding, int part, int parts,
             const std::function<void()>& progress);
+  PartFiles(const LoadRequest& request, const Encoding& encoding, const PartPlan& plan);
 
   // Blocks of text are of so many bytes at most. Throws InputError where a file is not what it was.
   std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20) const;
@@ -46,13 +59,8 @@ class PartFiles {
 
   LoadRequest request_;
   const Encoding& encoding_;
-  Catalog catalog_;
-  std::vector<Piece> pieces_;
+  PartPlan plan_;
   std::vector<Stamp> stamps_;
-  // Tables:
-  std::vector<ColumnPlan> plan_;
-  std::vector<CsvSlice> slices_;
-  std::int64_t rows_scanned_ = 0;
 };
 
 }  // namespace muster

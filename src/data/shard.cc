@@ -112,6 +112,24 @@ Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end) {
   return rows;
 }
 
+void keep_rows(Shard& shard, std::size_t rows) {
+  MUSTER_CHECK(rows <= shard.rows(), "rows that the shard has");
+  for (AlignedVector<double>* beside : {&shard.targets, &shard.weights, &shard.offsets, &shard.folds})
+    if (!beside->empty()) beside->resize(rows);
+  std::size_t entries = rows * shard.cols();
+  if (auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) {
+    sparse->row_begin.resize(rows + 1);
+    entries = sparse->row_begin[rows];
+    sparse->columns.resize(entries);
+  }
+  std::visit(
+      [&](auto& matrix) {
+        matrix.rows = rows;
+        std::visit([&](auto& values) { values.resize(entries); }, matrix.values);
+      },
+      shard.matrix);
+}
+
 Shard without_rows(const Shard& shard) {
   Shard empty{shard.matrix, shard.powers, {}, {}, {}};
   if (auto* sparse = std::get_if<SparseMatrix>(&empty.matrix)) {

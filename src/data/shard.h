@@ -60,6 +60,9 @@ void append_rows(Shard& into, Shard more);
 // Rows [begin, end) of a shard.
 Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end);
 
+// Leaves the first `rows` rows.
+void keep_rows(Shard& shard, std::size_t rows);
+
 // A shard of the same columns and storage with no rows.
 Shard without_rows(const Shard& shard);
 

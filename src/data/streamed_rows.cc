@@ -16,6 +16,26 @@
 #include "muster/error.h"
 
 namespace muster {
+
+// Adds up what windows hold.
+struct WindowSums {
+  RowShape shape{.value_bytes = 0};
+  DoubleDouble weight;
+
+  void add(const Shard& window) {
+    const RowShape added = shape_of(window);
+    shape.rows += added.rows;
+    shape.entries += added.entries;
+    shape.beside += added.beside;
+    shape.value_bytes = std::max(shape.value_bytes, added.value_bytes);
+    if (window.weights.empty()) {
+      weight += added.weight;
+    } else {
+      for (const double w : window.weights) weight += w;
+    }
+  }
+};
+
 namespace {
 
 using Files = std::vector<std::shared_ptr<const PartFiles>>;
@@ -37,6 +57,7 @@ class WindowReader {
       }
       add(reader_->take());
       if (!more) {
+        counts_.add(reader_->counts());
         reader_.reset();
         files_[part_++]->check_unchanged();
       }
@@ -46,6 +67,8 @@ class WindowReader {
     if (!rest_ || rest_->rows() == 0) return std::nullopt;
     return std::exchange(rest_, std::nullopt);
   }
+
+  const ReadCounts& counts() const { return counts_; }  // of the parts that are read
 
  private:
   // Small enough that a window is not much more than it should be.
@@ -63,25 +86,31 @@ class WindowReader {
   Shard cut(std::size_t rows) {
     const std::size_t all = rest_->rows();
     if (rows == all) return *std::exchange(rest_, std::nullopt);
-    Shard window = slice_rows(*rest_, 0, rows);
-    rest_ = slice_rows(*rest_, rows, all);
-    return window;
+    Shard after = slice_rows(*rest_, rows, all);
+    keep_rows(*rest_, rows);
+    return *std::exchange(rest_, std::move(after));
   }
 
   Files files_;
   std::size_t align_;
   double window_bytes_;
   std::size_t part_ = 0;
+  ReadCounts counts_;
   std::unique_ptr<PartReader> reader_;
   std::optional<Shard> rest_;  // rows that are not yet in a window
 };
 
+using EndOfRead = std::function<void(const WindowSums&, const ReadCounts&)>;
+
 // A thread reads one window ahead.
 class ReadAhead final : public RowPass {
  public:
-  ReadAhead(Files files, std::size_t align, std::size_t rows, const StreamOptions& options)
+  // rows: so many are expected; or none are, and at_end is told what there was.
+  ReadAhead(Files files, std::size_t align, std::optional<std::size_t> rows, const StreamOptions& options,
+            EndOfRead at_end)
       : options_(options),
         rows_expected_(rows),
+        at_end_(std::move(at_end)),
         reader_(std::move(files), align, options.window_bytes),
         thread_([this] { read(); }) {}
 
@@ -96,19 +125,30 @@ class ReadAhead final : public RowPass {
 
   const Shard* next() override {
     window_.reset();  // before it waits for another
+    if (options_.while_waiting) options_.while_waiting();
     wait();
     const std::lock_guard lock(mutex_);
     if (failure_) std::rethrow_exception(failure_);
     window_ = std::exchange(ready_, std::nullopt);
     changed_.notify_all();
-    rows_ += window_ ? window_->rows() : 0;
-    if (rows_ > rows_expected_ || (!window_ && rows_ != rows_expected_))
-      throw InputError("the files hold other rows than they did: the data were changed after training began");
+    if (rows_expected_) {
+      check_rows();
+    } else if (window_) {
+      sums_.add(*window_);
+    } else {
+      at_end_(sums_, reader_.counts());
+    }
     return window_ ? &*window_ : nullptr;
   }
 
  private:
   struct Closed {};
+
+  void check_rows() {
+    rows_ += window_ ? window_->rows() : 0;
+    if (rows_ > *rows_expected_ || (!window_ && rows_ != *rows_expected_))
+      throw InputError("the files hold other rows than they did: the data were changed after training began");
+  }
 
   void wait() {
     constexpr std::chrono::milliseconds kBetweenCalls{50};
@@ -148,7 +188,9 @@ class ReadAhead final : public RowPass {
   }
 
   const StreamOptions options_;
-  const std::size_t rows_expected_;
+  const std::optional<std::size_t> rows_expected_;
+  const EndOfRead at_end_;
+  WindowSums sums_;
   std::size_t rows_ = 0;
   std::optional<Shard> window_;  // in use
   WindowReader reader_;          // the thread's
@@ -191,6 +233,8 @@ void StreamedRows::clear() {
   head_ = no_rows(encoding_);
   shape_ = shape_of(head_);
   weight_ = 0;
+  counts_ = {};
+  unread_ = false;
 }
 
 void StreamedRows::note_head(const Shard& window) {
@@ -203,29 +247,45 @@ void StreamedRows::note_head(const Shard& window) {
   }
 }
 
+void StreamedRows::take_sums(const WindowSums& sums, const ReadCounts& counts) {
+  shape_.rows += sums.shape.rows;
+  shape_.entries += sums.shape.entries;
+  shape_.beside += sums.shape.beside;
+  shape_.value_bytes = std::max(shape_.value_bytes, sums.shape.value_bytes);
+  weight_ += sums.weight;
+  shape_.weight = static_cast<double>(weight_);
+  counts_.add(counts);
+}
+
 void StreamedRows::add(int part) {
   const auto tick = options_.while_waiting ? options_.while_waiting : [] {};
   auto files = std::make_shared<const PartFiles>(request_, encoding_, part, parts_, tick);
   WindowReader reader({files}, 1, options_.window_bytes);
+  WindowSums sums;
   while (const std::optional<Shard> window = reader.next(tick)) {
     note_head(*window);
-    const RowShape added = shape_of(*window);
-    shape_.rows += added.rows;
-    shape_.entries += added.entries;
-    shape_.beside += added.beside;
-    shape_.value_bytes = std::max(shape_.value_bytes, added.value_bytes);
-    if (window->weights.empty()) {
-      weight_ += added.weight;
-    } else {
-      for (const double weight : window->weights) weight_ += weight;
-    }
+    sums.add(*window);
   }
-  shape_.weight = static_cast<double>(weight_);
+  take_sums(sums, reader.counts());
   files_.push_back(std::move(files));
 }
 
+void StreamedRows::add_unread(const PartPlan& plan) {
+  constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
+  auto files = std::make_shared<const PartFiles>(request_, encoding_, plan);
+  const std::unique_ptr<PartReader> reader = files->open(kBlockBytes);
+  while (head_.rows() < kHeadRows && reader->stage()) note_head(reader->take());
+  files_.push_back(std::move(files));
+  unread_ = true;
+}
+
 std::unique_ptr<RowPass> StreamedRows::begin(std::size_t align) {
-  return std::make_unique<ReadAhead>(files_, align, shape_.rows, options_);
+  if (!unread_) return std::make_unique<ReadAhead>(files_, align, shape_.rows, options_, nullptr);
+  const auto at_end = [this](const WindowSums& sums, const ReadCounts& counts) {
+    take_sums(sums, counts);
+    unread_ = false;
+  };
+  return std::make_unique<ReadAhead>(files_, align, std::nullopt, options_, at_end);
 }
 
 }  // namespace muster

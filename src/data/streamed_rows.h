@@ -1,5 +1,5 @@
-// Rows that do not fit in memory: every pass reads the files again, with the encoding agreed on at first, bit for bit.
-// A thread of the pass reads and parses ahead of it, by one window.
+// Rows that are not kept in memory: every pass reads the files again, with the encoding agreed on at first, bit for
+// bit. A thread of the pass reads and parses ahead of it, by one window.
 #pragma once
 
 #include <functional>
@@ -13,12 +13,13 @@
 namespace muster {
 
 class PartFiles;
+struct WindowSums;
 
 struct StreamOptions {
   // Of rows in a window, about. A pass holds some five times as much: a window in use, one that waits, one that is
   // made, and what is staged for it.
   double window_bytes = 16e6;
-  // Called on the thread of the pass while it waits for rows, some times a second; may throw.
+  // Called on the thread of the pass for every window, and while it waits for one some times a second; may throw.
   std::function<void()> while_waiting = {};
 };
 
@@ -30,6 +31,11 @@ class StreamedRows final : public RowSource {
 
   // Adds the rows of a part below those that are there. Not collective; reads them once. Throws InputError.
   void add(int part);
+  // Likewise a part that load() left unread: the first pass reads it, and until its end shape() knows no rows. Reads
+  // head() alone.
+  void add_unread(const PartPlan& plan);
+  // Of what add() and the first pass read.
+  const ReadCounts& counts() const { return counts_; }
   // Leaves no rows.
   void clear();
 
@@ -40,6 +46,7 @@ class StreamedRows final : public RowSource {
 
  private:
   void note_head(const Shard& window);
+  void take_sums(const WindowSums& sums, const ReadCounts& counts);
 
   LoadRequest request_;
   const Encoding& encoding_;
@@ -47,8 +54,10 @@ class StreamedRows final : public RowSource {
   StreamOptions options_;
   std::vector<std::shared_ptr<const PartFiles>> files_;
   Shard head_;
+  bool unread_ = false;
   RowShape shape_;
   DoubleDouble weight_;
+  ReadCounts counts_;
 };
 
 }  // namespace muster

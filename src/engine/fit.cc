@@ -101,7 +101,7 @@ FitResult account_for(FitContext& context, LinearModel model, Trained trained, s
   return {std::move(model), context.speaker(), std::move(report)};
 }
 
-FitResult finish_exact(FitContext& context, std::string reason) {
+FitResult finish_exact(FitContext& context) {
   std::optional<FitByRows> by_rows;
   if (context.columns_are_cut()) by_rows.emplace(context);
   FitContext& whole = by_rows ? by_rows->context() : context;
@@ -116,6 +116,7 @@ FitResult finish_exact(FitContext& context, std::string reason) {
                              allowed > 0 ? *certificate.suboptimality_bound / allowed : 0);
   }
   LinearModel model = exact.trained.model;
+  std::string reason = choose_solver(context).reason;  // now that the rows are known
   return account_for(context, std::move(model), std::move(exact.trained), std::move(reason), std::move(certificate));
 }
 
@@ -141,8 +142,9 @@ FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor)
     throw InputError("columns are cut of rows in memory: say --split rows, or let the rows be kept");
   if (context.stop_requested()) throw Cancelled("stopped before there was a model to save");
   agree_on_rows(context);
+  if (request.first_pass) return finish_exact(context);
   Choice choice = choose_solver(context);
-  if (choice.solver == SolverChoice::exact) return finish_exact(context, std::move(choice.reason));
+  if (choice.solver == SolverChoice::exact) return finish_exact(context);
   agree_on_scaling(context);
   return finish_iterative(context, std::move(choice));
 }

@@ -38,7 +38,10 @@ struct FitRequest {
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
   const Topology* topology = nullptr;                       // of a decentralized run
   const Division* division = nullptr;                       // the shard is this block; null: whole rows
-  bool losses_end_run = false;                              // train/session.h
+  // The rows' first pass, which reads files that load() left unread: runs it so that all ranks end it in the same way,
+  // and completes data.summary. Such rows are for exact alone. Collective.
+  std::function<void(const std::function<void()>& pass)> first_pass = {};
+  bool losses_end_run = false;  // train/session.h
   // Appends the rows of a lost worker to this rank's. Throws InputError.
   std::function<void(int lost)> adopt = {};
   // Leaves this rank without rows: a lost link has cut it off from those that go on.

@@ -77,6 +77,19 @@ Choice choose_session_solver(const RunOptions& run, const Topology* topology) {
   return automatic ? choose_network_solver(*topology, run) : Choice{run.solver};
 }
 
+std::size_t columns_surely_exact(const TrainOptions& options) {
+  const RunOptions& run = options.run;
+  const bool by_rows = run.split.kind == SplitOptions::Kind::automatic || run.split.kind == SplitOptions::Kind::rows;
+  // Without an intercept the certificate goes back to the targets.
+  const bool one_pass = options.tuning.folds == 0 && !options.summary && options.problem.intercept;
+  if (run.mode != Mode::mapreduce || !by_rows || !one_pass || options.problem.loss != Loss::squared ||
+      options.problem.l1 > 0)
+    return 0;
+  return run.solver == SolverChoice::exact       ? kMostColumnsOfExact
+         : run.solver == SolverChoice::automatic ? kFewColumns
+                                                 : 0;
+}
+
 Choice choose_solver(const FitContext& context) {
   const RunOptions& run = context.request.options.run;
   if (run.mode != Mode::mapreduce) return choose_session_solver(run, context.topology);

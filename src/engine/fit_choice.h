@@ -16,6 +16,10 @@ struct Choice {
 // asked for can not do it.
 Choice choose_solver(const FitContext& context);
 
+// Up to so many columns of numbers exact is the choice however many rows there are, and one pass over these is all that
+// is asked for.
+std::size_t columns_surely_exact(const TrainOptions& options);
+
 // The same under a parameter server or in a decentralized network (whose graph is topology), for any objective.
 Choice choose_session_solver(const RunOptions& run, const Topology* topology);
 

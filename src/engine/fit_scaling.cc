@@ -36,7 +36,7 @@ std::vector<double> first_row(const Shard& shard) {
 // The first row of the first rank that has one.
 std::vector<double> guess_centre(FitContext& context) {
   Endpoint& group = context.grid().over_rows;
-  double owner = context.rows.rows() > 0 ? group.rank() : group.size();
+  double owner = context.rows.source().head().rows() > 0 ? group.rank() : group.size();
   context.add_up({&owner, 1}, ReduceOp::min);
   if (owner == group.size()) throw InputError("there are no rows to train on");
   std::vector<double> guess(context.columns() + 1, 0.0);
@@ -117,7 +117,12 @@ void agree_on_scaling(FitContext& context) {
 Statistics agree_on_statistics(FitContext& context) {
   const std::size_t d = context.columns();
   Statistics statistics{d, Statistics::Precision::float64, pilot_centre(context), {}};
-  context.pass([&] { return context.rows.accumulate(statistics); });
+  const auto sum = [&] { context.pass([&] { return context.rows.accumulate(statistics); }); };
+  if (context.request.first_pass) {
+    context.request.first_pass(sum);
+  } else {
+    sum();
+  }
   agree_on_rows(context);  // a first pass over the files has counted them
   const std::size_t p = statistics.order();
   // The first row of M, then its diagonal.

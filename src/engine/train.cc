@@ -16,6 +16,7 @@
 #include "engine/division.h"
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
+#include "engine/fit_choice.h"
 #include "engine/launch.h"
 #include "engine/memory_limit.h"
 #include "engine/reporter.h"
@@ -164,8 +165,18 @@ class TrainingRows {
     if (!data.streamed) return;
     streamed_.emplace(request, data.encoding, request.readers, options);
     together(peers, [&] {
-      if (peers.rank() < request.readers) streamed_->add(peers.rank());
+      if (data.unread) {
+        streamed_->add_unread(*data.unread);
+      } else if (peers.rank() < request.readers) {
+        streamed_->add(peers.rank());
+      }
     });
+    if (data.unread) refuse_none(peers);
+  }
+  // Collective: the pass that reads rows left unread.
+  void first_pass(const std::function<void()>& pass, Peers& peers) {
+    together(peers, pass);
+    count_rows(streamed_->counts(), streamed_->shape().weight, peers, data_);
   }
 
   RowSource* stream() { return streamed_ ? &*streamed_ : nullptr; }
@@ -179,6 +190,18 @@ class TrainingRows {
   }
 
  private:
+  // Collective: where no rank has seen a row, the reason why there is none.
+  void refuse_none(Peers& peers) {
+    const auto seen = peers.all_gather(streamed_->head().rows() > 0 ? "some" : "");
+    if (std::any_of(seen.begin(), seen.end(), [](const std::string& one) { return !one.empty(); })) return;
+    first_pass(
+        [&] {
+          const auto pass = streamed_->begin(1);
+          while (pass->next() != nullptr) continue;
+        },
+        peers);
+  }
+
   const LoadRequest& request_;
   Dataset& data_;
   std::optional<StreamedRows> streamed_;
@@ -200,14 +223,17 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
                                  options.problem.positive,
                                  readers_of(options.run, endpoint.size()),
                                  &memory.rows(endpoint),
-                                 options.tuning.fold_column};
+                                 options.tuning.fold_column,
+                                 columns_surely_exact(options)};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
   if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint.size()), endpoint, data);
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};
-  TrainingRows rows(load_request, data, {memory.window_bytes(load_request.readers), between_blocks}, peers);
+  StreamOptions stream_options{memory.window_bytes(load_request.readers), between_blocks};
+  if (data.unread && between_blocks) stream_options.while_waiting = [&] { peers.progress(); };
+  TrainingRows rows(load_request, data, stream_options, peers);
   const double load_seconds = reporter.seconds();
 
   const StartingPoint start = find_starting_point(options, data.encoding, peers);
@@ -242,6 +268,8 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
       .start = start.model,
       .topology = topology ? &*topology : nullptr,
       .division = division ? &*division : nullptr,
+      .first_pass = data.unread ? [&](const std::function<void()>& pass) { rows.first_pass(pass, peers); }
+                                : std::function<void(const std::function<void()>&)>(),
       .losses_end_run = transport == TransportChoice::mpi,
       .adopt = [&](int lost) { rows.adopt(lost, [&] { endpoint.progress(); }); },
       .abandon_rows = [&] { rows.abandon(); },

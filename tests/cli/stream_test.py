@@ -1,5 +1,6 @@
 """--memory: rows that do not fit are read anew on every pass, with the result of rows in memory."""
 import json
+import re
 import subprocess
 import sys
 
@@ -71,6 +72,31 @@ def test_models_have_the_bits_of_rows_in_memory(tmp_path, table, arguments):
     assert streamed.bits == held.bits
     assert of_stream["certificate"] == report["certificate"]
     assert [w["rows"] for w in of_stream["workers"]] == [w["rows"] for w in report["workers"]]
+
+
+# Standard errors go over the rows again, which are kept for them.
+@pytest.mark.parametrize("more", [["-n", "1"], ["-n", "3", "--threads", "2"], ["-n", "2", "--verify"],
+                                  ["-n", "2", "--missing", "drop", "--poly", "x0:2", *SMALL]])
+def test_exact_reads_numbers_once_with_the_bits_of_rows_in_memory(tmp_path, table, more):
+    arguments = [table, "--target", "y", "--drop", "c,place", "--weight", "w", *more]
+    once, report = trained(tmp_path, *arguments, name="once")
+    held, of_held = trained(tmp_path, *arguments, "--summary", name="held")
+    assert once.bits == held.bits and report["certificate"] == of_held["certificate"]
+    assert report["solver"] == "exact" and not streams(report)
+    assert [w["rows"] for w in report["workers"]] == [w["rows"] for w in of_held["workers"]]
+
+
+def test_exact_says_of_rows_it_reads_once_what_is_said_of_others(tmp_path):
+    path = tmp_path / "t.csv"
+    for text, sentence in [("x,y\n1,2\n3,cat\n5,dog\n", ":3: column 'y' holds 'cat', which is not a number"),
+                           ("x,y\n", ": there are no rows below the header"),
+                           ("x,y\n1,2\n3,\n", ":3: column 'y' has a missing value here"),
+                           ("x,y\n1,2\n3,4,5\n", ":3: 3 cells where the header has 2"),
+                           ("x,y\n1,2\n\n3,inf\n", ":4: column 'y' holds an infinity")]:
+        path.write_text(text, encoding="utf-8")
+        refused(run("train", path, "--target", "y", "-n", "2", code=2), re.escape(f"{path}{sentence}"))
+    path.write_text("x,y\n1,\n,2\n", encoding="utf-8")
+    refused(run("train", path, "--target", "y", "--missing", "drop", code=2), "every row has a missing value")
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "gd"])
