@@ -15,9 +15,7 @@ namespace {
 
 constexpr Tag kPieceTag = 1;
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
-// Up to so many coordinates a gradient is a small message, and one rank holds the vectors of any solver with ease.
-constexpr std::size_t kFewCoordinates = 20'000;
-// Rows are kept where another split would not move less than this of what they move.
+// Rows are kept where another split would not take less than this of the time.
 constexpr double kWorthwhile = 0.5;
 
 GridShape shape_asked_for(const SplitOptions& split, int ranks) {
@@ -31,12 +29,6 @@ GridShape shape_asked_for(const SplitOptions& split, int ranks) {
       break;
   }
   return {ranks, 1};
-}
-
-// Numbers in the sums that one rank takes part in every round: margins of its rows, gradient by its columns.
-double numbers_a_round(GridShape shape, double columns, double rows) {
-  const double margins = shape.columns > 1 ? std::ceil(rows / shape.rows) : 0;
-  return margins + (shape.rows > 1 ? std::ceil(columns / shape.columns) : 0);
 }
 
 std::size_t pieces_of(std::size_t bytes) {
@@ -96,33 +88,24 @@ void check_split(const RunOptions& run, int ranks) {
       shape.rows, shape.columns, shape.rows * shape.columns, ranks == 1 ? "is" : "are", ranks));
 }
 
-SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks,
-                         std::size_t outputs) {
+SplitChoice choose_split(const RunOptions& run, const DataShape& data, int ranks) {
   if (run.split.kind != SplitOptions::Kind::automatic || run.mode != Mode::mapreduce)
     return {shape_asked_for(run.split, ranks)};
   const GridShape by_rows{ranks, 1};
   if (ranks == 1) return {by_rows, "rows, because one worker holds everything"};
   if (run.solver == SolverChoice::exact) return {by_rows, "rows, because exact needs all columns of a row together"};
-  const std::string classes = outputs > 1 ? fmt::format(" and {} classes", outputs) : "";
-  if (columns * outputs <= kFewCoordinates)
-    return {by_rows, fmt::format("rows, because a gradient by {} column{}{} is a small message", columns,
-                                 columns == 1 ? "" : "s", classes)};
-  const auto d = static_cast<double>(columns), n = static_cast<double>(rows);
-  GridShape best = by_rows;
-  for (int r = ranks; r >= 1; --r) {
+  const Cost cost(data, ranks);
+  const auto seconds = [&](GridShape shape) { return kExpectedRounds * cost.of_round(shape) + cost.of_cutting(shape); };
+  GridShape best{1, ranks};
+  for (int r = 2; r < ranks; ++r) {
     const GridShape shape{r, ranks / r};
-    if (ranks % r == 0 && numbers_a_round(shape, d, n) < numbers_a_round(best, d, n)) best = shape;
+    if (ranks % r == 0 && seconds(shape) < seconds(best)) best = shape;
   }
-  const double moved = numbers_a_round(best, d, n), by_rows_moved = numbers_a_round(by_rows, d, n);
-  if (best.columns == 1 || moved > kWorthwhile * by_rows_moved)
-    return {by_rows,
-            fmt::format("rows, because margins of {} rows are no smaller a message than a gradient by {} columns", rows,
-                        columns)};
-  const auto k = static_cast<double>(outputs);
-  return {best, fmt::format("{}, because with {} columns{} and {} rows a round adds {:.0f} numbers at each worker, and "
-                            "by rows it would add {:.0f}",
-                            name(best), columns, outputs > 1 ? fmt::format(", {} classes", outputs) : "", rows,
-                            k * moved, k * by_rows_moved)};
+  const bool worthwhile = seconds(best) < kWorthwhile * seconds(by_rows);
+  const std::string by = fmt::format("{}, because for {} a round takes about {} by rows, and as {} about {}",
+                                     name(worthwhile ? best : by_rows), cost.subject(),
+                                     in_seconds(cost.of_round(by_rows)), name(best), in_seconds(cost.of_round(best)));
+  return {worthwhile ? best : by_rows, by};
 }
 
 Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : choice_(choice) {

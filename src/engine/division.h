@@ -8,25 +8,20 @@
 
 #include "cluster/endpoint.h"
 #include "data/load.h"
+#include "engine/cost.h"
 #include "muster/options.h"
 #include "train/grid.h"
 
 namespace muster {
-
-// Row blocks by column blocks.
-struct GridShape {
-  int rows = 1, columns = 1;
-};
 
 struct SplitChoice {
   GridShape shape;
   std::string reason = {};  // empty where it was asked for
 };
 
-// From numbers that are equal on every rank: columns and rows of the data, the ranks, and a model's outputs. By columns
-// where they are so many more than the rows that margins are the smaller message.
-SplitChoice choose_split(const RunOptions& run, std::size_t columns, std::int64_t rows, int ranks,
-                         std::size_t outputs = 1);
+// From numbers that are equal on every rank. By columns where rounds of the row split would take much longer: with
+// columns so many more than rows that margins are the smaller message.
+SplitChoice choose_split(const RunOptions& run, const DataShape& data, int ranks);
 
 // Throws InputError where the grid asked for is not that of so many ranks.
 void check_split(const RunOptions& run, int ranks);

@@ -123,7 +123,7 @@ FitResult finish_exact(FitContext& context) {
 FitResult finish_iterative(FitContext& context, Choice choice) {
   const bool rounds_of_all = context.request.options.run.mode == Mode::mapreduce;
   const bool one_problem = rounds_of_all || choice.solver == SolverChoice::hogwild;
-  Trained trained = one_problem ? fit_iterative(context, choice.solver) : fit_session(context, choice.solver);
+  Trained trained = one_problem ? fit_iterative(context, choice) : fit_session(context, choice.solver);
   trained.dependent_columns = find_dependent_columns(context);
   note_columns(context, trained);
   Certificate certificate = certify_from_rows(context, trained, nullptr);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/check_options.h"
+#include "engine/cost.h"
 #include "model/loss_names.h"
 #include "muster/error.h"
 
@@ -17,31 +18,36 @@ constexpr std::size_t kColumnsOfExact = 2000;
 constexpr std::size_t kFewColumns = 200;
 // And it is refused above this many: 20,000 columns need 3 GB for a matrix in double.
 constexpr std::size_t kMostColumnsOfExact = 20'000;
-// Passes over the rows that conjugate gradients may need.
-constexpr double kExpectedPasses = 250;
+// It has no tolerance, so it may take longer than an iterative solver by this.
+constexpr double kWorthExactness = 2;
+// Problems that lbfgs has not solved in so many rounds are mostly ill-conditioned ones, on which Newton's method is
+// quicker; others lose little by the change (docs/PERFORMANCE.md).
+constexpr std::int64_t kRoundsOfLbfgs = 150;
 
 Choice choose_batch_solver(const FitContext& context) {
   const std::size_t columns = context.all_columns();
-  const auto d = static_cast<double>(columns), rows = static_cast<double>(context.agreed.rows);
-  if (context.problem().l1 > 0) return {SolverChoice::nesterov, "nesterov, because an l1 penalty has no gradient at 0"};
+  const DataShape data{static_cast<double>(context.agreed.rows), static_cast<double>(columns), context.agreed.entries,
+                       context.agreed.sparse, static_cast<double>(context.outputs())};
+  const Cost cost(data, context.whole.size());
+  const GridShape shape = context.division() ? context.division()->choice().shape : GridShape{context.whole.size(), 1};
+  const double round = cost.of_round(shape);
+  const std::string rounds = fmt::format("a round for {} takes about {}", cost.subject(), in_seconds(round));
+  if (context.problem().l1 > 0)
+    return {SolverChoice::nesterov, fmt::format("nesterov, because an l1 penalty has no gradient at 0; {}", rounds)};
   if (context.problem().loss != Loss::squared)
     return {SolverChoice::lbfgs,
-            fmt::format("lbfgs, because a {} loss is not solved in one pass", name(context.problem().loss))};
+            fmt::format("lbfgs, because a {} loss is not solved in one pass, and newton-cg from round {} on, because "
+                        "then it is mostly quicker; {}",
+                        name(context.problem().loss), kRoundsOfLbfgs + 1, rounds),
+            kRoundsOfLbfgs};
   if (columns > kColumnsOfExact)
-    return {SolverChoice::cg, fmt::format("cg, because the dense solve of exact is too large for {} columns", columns)};
-  const double row_entries = context.agreed.entries / std::max(1.0, rows);
-  // Sparse rows: pairs of entries cost some hundred operations each; dense ones a fraction of one.
-  const double statistics =
-      context.agreed.sparse ? std::min(100 * rows * row_entries * row_entries, rows * d * d) : rows * d * d;
-  const double passes = kExpectedPasses * 4 * context.agreed.entries;
-  if (columns > kFewColumns && context.agreed.sparse && statistics + d * d * d / 3 > passes)
     return {SolverChoice::cg,
-            fmt::format("cg, because the rows are sparse and {} columns make passes over them cheaper than "
-                        "a dense solve",
-                        columns)};
-  return {SolverChoice::exact,
-          fmt::format("exact, because for {} column{} one pass and a dense solve are cheaper than gradient rounds",
-                      columns, columns == 1 ? "" : "s")};
+            fmt::format("cg, because the dense solve of exact is too large for {} columns; {}", columns, rounds)};
+  const double exact = cost.of_exact() + cost.of_cutting(shape), iterative = kExpectedRounds * round;
+  const std::string both = fmt::format("because for {} exact takes about {} and {} rounds of cg about {}",
+                                       cost.subject(), in_seconds(exact), kExpectedRounds, in_seconds(iterative));
+  if (columns > kFewColumns && exact > kWorthExactness * iterative) return {SolverChoice::cg, "cg, " + both};
+  return {SolverChoice::exact, "exact, " + both};
 }
 
 void check_exact(const FitContext& context) {

@@ -9,11 +9,11 @@ namespace muster {
 
 struct Choice {
   SolverChoice solver;
-  std::string reason = {};  // empty where it was asked for
+  std::string reason = {};    // empty where it was asked for
+  std::int64_t patience = 0;  // where not 0: after so many rounds newton-cg goes on
 };
 
-// From global numbers only, so that the number of workers does not change the solver. Throws InputError where the one
-// asked for can not do it.
+// From numbers that all ranks agree on. Throws InputError where the one asked for can not do it.
 Choice choose_solver(const FitContext& context);
 
 // Up to so many columns of numbers exact is the choice however many rows there are, and one pass over these is all that

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "engine/check_options.h"
 #include "engine/fit_problem.h"
 #include "engine/minimise.h"
@@ -15,9 +18,10 @@ constexpr int kAttempts = 12;  // returns to the solver after the last bound was
 
 class IterativeTrainer {
  public:
-  IterativeTrainer(FitContext& context, SolverChoice solver)
+  IterativeTrainer(FitContext& context, const Choice& choice)
       : context_(context),
-        solver_(solver),
+        solver_(choice.solver),
+        patience_(choice.patience),
         problem_(context),
         passes_left_(context.request.options.stop.max_epochs),
         map_reduce_(problem_.summed_objective(), context.grid(), options(), problem_.first_coordinate()) {}
@@ -31,6 +35,11 @@ class IterativeTrainer {
       mark_separated(context_, *column, trained);
     } else {
       descend(context_.request.start ? problem_.from_user(*context_.request.start) : v, trained, v);
+    }
+    if (impatient_at_ > 0) {
+      trained.solver += fmt::format(", {}", name(solver_));
+      trained.notes.push_back(
+          fmt::format("lbfgs had not met the tolerance in {} rounds, and {} went on", impatient_at_, name(solver_)));
     }
     trained.model = problem_.to_user(v);
     trained.history = map_reduce_.rounds();
@@ -63,6 +72,7 @@ class IterativeTrainer {
       trained.rounds += result.rounds;
       trained.reason = result.reason;
       trained.detail = result.detail;
+      if (result.reason == StopReason::max_rounds && changed_solver(trained.rounds)) continue;
       const bool estimated = result.reason == StopReason::converged && met_bound_;
       if (!estimated || !problem_.classifies() || !problem_.has_intercept()) return;
       const double value =
@@ -73,12 +83,20 @@ class IterativeTrainer {
     }
   }
 
+  // Where the one chosen for easy problems has had its rounds, and there are more.
+  bool changed_solver(std::int64_t rounds) {
+    if (patience_ == 0 || rounds >= context_.request.options.stop.max_rounds) return false;
+    solver_ = SolverChoice::newton_cg;
+    impatient_at_ = std::exchange(patience_, 0);
+    return true;
+  }
+
   SolverResult solve(std::vector<double> start, std::int64_t first_round) {
     if (solver_ == SolverChoice::hogwild) return race(std::move(start), first_round);
     const TrainOptions& asked = context_.request.options;
     return minimise(solver_, map_reduce_, std::move(start),
                     {.l1 = problem_.coordinates().l1(),
-                     .max_rounds = asked.stop.max_rounds,
+                     .max_rounds = patience_ > 0 ? std::min(patience_, asked.stop.max_rounds) : asked.stop.max_rounds,
                      .first_round = first_round,
                      .seed = asked.run.seed});
   }
@@ -125,6 +143,8 @@ class IterativeTrainer {
 
   FitContext& context_;
   SolverChoice solver_;
+  std::int64_t patience_;          // rounds until it changes; 0: it does not
+  std::int64_t impatient_at_ = 0;  // the round after which it has changed
   FitProblem problem_;
   double passes_left_;  // of hogwild
   MapReduce map_reduce_;
@@ -142,8 +162,8 @@ void mark_separated(const FitContext& context, std::size_t column, Trained& trai
                   context.name_of(column));
 }
 
-Trained fit_iterative(FitContext& context, SolverChoice solver) {
-  return IterativeTrainer(context, solver).run();
+Trained fit_iterative(FitContext& context, const Choice& choice) {
+  return IterativeTrainer(context, choice).run();
 }
 
 }  // namespace muster

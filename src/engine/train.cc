@@ -140,11 +140,20 @@ void finish_report(const TrainOptions& options, const LoadSummary& summary, cons
   }
 }
 
-SplitChoice split_of(const TrainOptions& options, const Dataset& data, int ranks) {
+// Collective.
+DataShape shape_of_all(const Dataset& data, Loss loss, Endpoint& endpoint) {
+  const RowShape mine = shape_of(data.shard);
+  auto entries = static_cast<double>(mine.entries);
+  endpoint.allreduce({&entries, 1}, ReduceOp::sum, Deadline::never());
+  return {static_cast<double>(data.summary.rows_read - data.summary.rows_dropped),
+          static_cast<double>(data.encoding.feature_count()), entries, mine.sparse,
+          loss == Loss::softmax ? static_cast<double>(data.encoding.classes.size()) : 1};
+}
+
+SplitChoice split_of(const TrainOptions& options, const Dataset& data, Endpoint& endpoint) {
   const RunOptions& run = options.run;
-  const std::size_t outputs = options.problem.loss == Loss::softmax ? data.encoding.classes.size() : 1;
-  SplitChoice choice = choose_split(run, data.encoding.feature_count(),
-                                    data.summary.rows_read - data.summary.rows_dropped, ranks, outputs);
+  const int ranks = endpoint.size();
+  SplitChoice choice = choose_split(run, shape_of_all(data, options.problem.loss, endpoint), ranks);
   if (choice.shape.columns == 1) return choice;
   if (options.tuning.asked() || options.summary)
     return {{ranks, 1}, "rows, because tuning and summaries weigh whole rows anew"};
@@ -227,7 +236,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
                                  columns_surely_exact(options)};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
-  if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint.size()), endpoint, data);
+  if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint), endpoint, data);
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};

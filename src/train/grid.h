@@ -9,6 +9,11 @@
 
 namespace muster {
 
+// Row blocks by column blocks.
+struct GridShape {
+  int rows = 1, columns = 1;
+};
+
 // A view; what it refers to outlives it.
 struct Grid {
   Endpoint& over_rows;               // ranks with this one's columns

@@ -71,10 +71,12 @@ def test_a_feature_split_moves_margins_and_no_gradient(tmp_path):
 def test_auto_goes_by_shape_and_says_so(tmp_path):
     _, report = trained(tmp_path, *DIAMONDS, "-n", 2)
     assert report["split"] == "rows"
-    assert report["split_reason"] == "rows, because a gradient by 23 columns is a small message"
+    assert report["split_reason"] == (
+        "rows, because for 43152 rows of 23 columns on 2 workers a round takes about 0.8 ms by rows, and as features about "
+        "1.7 ms")
     wide = tmp_path / "wide.svm"
     rng = np.random.default_rng(3)
-    columns = 60_000
+    columns = 160_000
     used = [np.sort(rng.choice(columns, 30, replace=False)) + 1 for _ in range(500)]
     wide.write_text("".join(f"{rng.normal()!r} " + " ".join(f"{j}:{rng.normal()!r}" for j in row) + f" {columns}:1\n"
                             for row in used if row[-1] < columns))
@@ -82,8 +84,8 @@ def test_auto_goes_by_shape_and_says_so(tmp_path):
     by_rows = train(tmp_path, *how, "-n", 4, "--split", "rows")
     model, report = trained(tmp_path, *how, "-n", 4)
     assert report["split"] == "features"
-    assert report["split_reason"].startswith("features, because with 60000 columns and ")
-    assert [w["columns"] for w in report["workers"]] == [15_000] * 4
+    assert report["split_reason"].startswith("features, because for ")
+    assert [w["columns"] for w in report["workers"]] == [40_000] * 4
     np.testing.assert_allclose(model.vector, by_rows.vector, atol=2e-3)
     assert model.text["certificate"]["objective"] == pytest.approx(by_rows.text["certificate"]["objective"], rel=1e-5)
 
@@ -115,11 +117,11 @@ def test_what_makes_no_sense_is_refused(tmp_path, options, sentence):
 
 @needs_mpi
 def test_exact_is_chosen_under_a_split_as_by_rows_with_the_same_bits(tmp_path):
-    by_rows, report = trained(tmp_path, *DIAMONDS, "-n", 4, "--split", "rows", "--reproducible")
-    reason = report["solver_reason"]
+    by_rows = train(tmp_path, *DIAMONDS, "-n", 4, "--split", "rows", "--reproducible")
     for split, where in [("features", {}), ("2x2", {}), ("2x2", {"ranks": 4})]:
         model, report = trained(tmp_path, *DIAMONDS, "-n", 4, "--split", split, "--reproducible", **where)
-        assert (report["solver"], report["solver_reason"], report["split"]) == ("exact", reason, split)
+        assert (report["solver"], report["split"]) == ("exact", split)
+        assert report["solver_reason"].startswith("exact, because for 43152 rows of 23 columns on 4 workers exact takes")
         assert model.bits == by_rows.bits
         assert sum(w["rows"] * w["columns"] for w in report["workers"]) == 23 * model.text["certificate"]["rows_read"]
 
