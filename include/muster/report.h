@@ -17,8 +17,8 @@ struct Certificate {
   double objective = 0;                       // f(w, b), penalty included, user's units
   double gradient_norm = 0;                   // |∇f(w, b)|, in scaled coordinates
   std::optional<double> suboptimality_bound;  // f(w, b) − f* is at most this; none where no bound is known
-  std::string bound_source;                   // "strong convexity", "newton decrement", or why there is none
-  double relative_target = 0;                 // max(|f|, f at the best constant model), what the tolerance multiplies
+  std::string bound_source;    // "strong convexity", "duality gap", "newton decrement", or why there is none
+  double relative_target = 0;  // max(|f|, f at the best constant model), what the tolerance multiplies
   std::int64_t rows_read = 0;
   std::int64_t rows_in_files = 0;
   bool same_model_on_all_ranks = false;

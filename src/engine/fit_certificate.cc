@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "base/double_double.h"
+#include "engine/fit_intercepts.h"
+#include "engine/fit_l1_bound.h"
 
 namespace muster {
 namespace {
@@ -20,6 +22,7 @@ double least_slope(double slope, double w, double lambda1) {
 struct Evaluation {
   double loss = 0;  // data part of f
   double objective = 0;
+  std::vector<double> slopes;  // ∂(data part)/∂w_j in the user's units, for the columns held
   std::vector<double> gradient;
   double gradient_norm = 0;
 };
@@ -52,9 +55,11 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
   Evaluation result;
   result.gradient.assign((d + (context.holds_intercept() ? 1 : 0)) * outputs, 0.0);
   DoubleDouble penalty = 0, square = 0;
+  result.slopes.assign(d * outputs, 0.0);
   for (std::size_t i = 0; i < d * outputs; ++i) {
     const std::size_t j = i / outputs;
     if (scaling.scale[j] == 0) continue;
+    result.slopes[i] = static_cast<double>(mean(1 + outputs + i));
     const DoubleDouble slope = mean(1 + outputs + i) + two_product(context.lambda(j), model.w[i]);
     penalty += two_product(model.w[i], model.w[i]) * (context.lambda(j) * 0.5);
     penalty += context.lambda1(j) * std::abs(model.w[i]);
@@ -73,23 +78,44 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
   return result;
 }
 
-// |∇F|²/(2 λ2) for F(w) = min_b f(w, b), in the coordinates in which the penalty is (λ2/2)|·|², plus what f has above
-// F: half |g_b|² over the least curvature for the squared loss, where that is exact; twice that for the others, whose
-// curvature changes along b.
-double strong_convexity_bound(FitContext& context, const Evaluation& at, double curvature_by_intercept) {
-  const std::size_t outputs = context.outputs(), coefficients = context.columns() * outputs;
-  double sums[] = {0, 0};
-  auto& [square, by_intercept] = sums;
-  for (std::size_t i = 0; i < coefficients; ++i) {
-    const double scale = context.agreed.scaling.scale[i / outputs];
+// |∂f/∂b|², wherever it is held.
+double square_by_intercepts(FitContext& context, const Evaluation& at) {
+  double square = 0;
+  for (std::size_t i = at.slopes.size(); i < at.gradient.size(); ++i) square += at.gradient[i] * at.gradient[i];
+  context.sum_over_columns({&square, 1});
+  return square;
+}
+
+// |∇F|²/(2 λ2) for F(w) = min_b f(w, b), in the coordinates in which the penalty is (λ2/2)|·|².
+double strong_convexity_bound(FitContext& context, const Evaluation& at) {
+  double square = 0;
+  for (std::size_t i = 0; i < at.slopes.size(); ++i) {
+    const double scale = context.agreed.scaling.scale[i / context.outputs()];
     const double g = at.gradient[i] * (context.problem().standardize ? 1 : scale);
     square += g * g;
   }
-  for (std::size_t i = coefficients; i < at.gradient.size(); ++i) by_intercept += at.gradient[i] * at.gradient[i];
-  context.sum_over_columns(sums);
-  by_intercept /= curvature_by_intercept;
-  if (context.problem().loss == Loss::squared) by_intercept /= 2;
-  return square / (2 * context.problem().l2) + by_intercept;
+  context.sum_over_columns({&square, 1});
+  return square / (2 * context.problem().l2);
+}
+
+double l1_bound(FitContext& context, const Evaluation& at, std::span<const double> w, double turned) {
+  L1Bound bound(turned);
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    const std::size_t j = i / context.outputs();
+    const double scale = context.agreed.scaling.scale[j];
+    if (scale > 0) bound.add(w[i] * scale, at.slopes[i] / scale, context.lambda1(j) / scale);
+  }
+  return bound.above_optimum(context, at.objective);
+}
+
+// Where there is a penalty; with what f has above its least along the intercepts.
+double bound_by_penalty(FitContext& context, const Evaluation& at, const Trained& trained) {
+  const Loss loss = context.problem().loss;
+  const double square = square_by_intercepts(context, at), curvature = trained.curvature_by_intercept;
+  return left_to_intercepts(loss, square, curvature) +
+         (context.problem().l2 > 0
+              ? strong_convexity_bound(context, at)
+              : l1_bound(context, at, trained.model.w, turned_by_intercepts(loss, square, curvature)));
 }
 
 // Mean square of the targets around their mean, over all workers; 0 where that is rounding only.
@@ -171,9 +197,9 @@ Certificate certify_from_rows(FitContext& context, const Trained& trained, const
     certificate.suboptimality_bound = bound;
     certificate.bound_source = "newton decrement";
     certificate.digits = exact->digits;
-  } else if (context.problem().l2 > 0) {
-    certificate.suboptimality_bound = strong_convexity_bound(context, at, trained.curvature_by_intercept);
-    certificate.bound_source = "strong convexity";
+  } else if (context.problem().l2 > 0 || context.problem().l1 > 0) {
+    certificate.suboptimality_bound = bound_by_penalty(context, at, trained);
+    certificate.bound_source = context.problem().l2 > 0 ? "strong convexity" : "duality gap";
   } else {
     certificate.bound_source = "without a penalty (--l2) gradients give no bound";
   }

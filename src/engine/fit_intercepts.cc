@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/fit_coordinates.h"
 #include "objective/linear_rows.h"
 
 namespace muster {
@@ -64,6 +65,14 @@ std::vector<double> InterceptCurvature::newton_step(std::span<const double> grad
   if (largest > kLargestStep)
     for (double& s : step) s *= kLargestStep / largest;
   return step;
+}
+
+double left_to_intercepts(Loss loss, double square, double least_curvature) {
+  return square / least_curvature * (loss == Loss::squared ? 0.5 : 1);
+}
+
+double turned_by_intercepts(Loss loss, double square, double least_curvature) {
+  return loss == Loss::squared ? 0 : largest_curvature(loss) * 2 * std::sqrt(square) / least_curvature;
 }
 
 }  // namespace muster

@@ -28,4 +28,10 @@ class InterceptCurvature {
   PivotedCholesky<double> factor_;
 };
 
+// What the intercepts still have to give, |g|² being the square of ∂f/∂b, and c the least curvature there: |g|²/2c for
+// the squared loss, where that is exact, and twice it for others, whose curvature changes along b.
+double left_to_intercepts(Loss loss, double square, double least_curvature);
+// By how much at most the derivative by a centred column of root mean square 1 turns on the way of that.
+double turned_by_intercepts(Loss loss, double square, double least_curvature);
+
 }  // namespace muster

@@ -77,7 +77,7 @@ class IterativeTrainer {
       if (!estimated || !problem_.classifies() || !problem_.has_intercept()) return;
       const double value =
           problem_.settle_intercepts(map_reduce_, v, map_reduce_.value_and_gradient(v, gradient), gradient);
-      if (problem_.bound(v, gradient, curvature()) <= problem_.tolerated(value)) return;
+      if (problem_.bound(v, gradient, value, curvature()) <= problem_.tolerated(value)) return;
       strictness_ /= 4;
       met_bound_ = false;
     }
@@ -124,8 +124,8 @@ class IterativeTrainer {
   }
 
   Problem::Verdict judge(const RoundState& state) {
-    met_bound_ = problem_.penalised() && problem_.gap(state, curvature()) <= strictness_;
-    return problem_.judge(state, curvature(), problem_.penalised() ? strictness_ : 1);
+    met_bound_ = problem_.bounded() && problem_.gap(state, curvature()) <= strictness_;
+    return problem_.judge(state, curvature(), problem_.bounded() ? strictness_ : 1);
   }
 
   void observe(const RoundReport& report, const RoundState& state) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "engine/fit_l1_bound.h"
 #include "engine/fit_separation.h"
 #include "solver/point.h"
 
@@ -136,11 +137,16 @@ double FitProblem::settle_intercepts(MapReduce& map_reduce, std::vector<double>&
 }
 
 double FitProblem::curvature_by_intercept(std::span<const double> tallies, double weight) const {
-  if (!penalised() || !has_intercept()) return 1;
+  if (!bounded() || !has_intercept()) return 1;
   return InterceptCurvature(context_.problem().loss, context_.outputs(), tallies, weight).least();
 }
 
-double FitProblem::bound(std::span<const double> v, std::span<const double> gradient, double curvature) const {
+double FitProblem::bound(std::span<const double> v, std::span<const double> gradient, double value,
+                         double curvature) const {
+  return penalised() ? bound_by_l2(v, gradient, curvature) : bound_by_l1(v, gradient, value, curvature);
+}
+
+double FitProblem::bound_by_l2(std::span<const double> v, std::span<const double> gradient, double curvature) const {
   const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
   double sums[] = {0, 0};
   auto& [square, by_intercept] = sums;
@@ -148,7 +154,21 @@ double FitProblem::bound(std::span<const double> v, std::span<const double> grad
   for (std::size_t i = 0; i < factor.size(); ++i) square += least[i] * factor[i] * (least[i] * factor[i]);
   for (std::size_t i = factor.size(); i < least.size(); ++i) by_intercept += least[i] * least[i];
   context_.sum_over_columns(sums);
-  return square / (2 * context_.problem().l2) + by_intercept / curvature * (classifies() ? 1 : 0.5);
+  return square / (2 * context_.problem().l2) + left_to_intercepts(context_.problem().loss, by_intercept, curvature);
+}
+
+double FitProblem::bound_by_l1(std::span<const double> v, std::span<const double> gradient, double value,
+                               double curvature) const {
+  const std::vector<double>& q = coordinates_.l1();
+  double by_intercept = 0;
+  if (context_.holds_intercept())
+    for (std::size_t i = first_intercept(); i < gradient.size(); ++i) by_intercept += gradient[i] * gradient[i];
+  context_.sum_over_columns({&by_intercept, 1});
+  const Loss loss = context_.problem().loss;
+  L1Bound bound(turned_by_intercepts(loss, by_intercept, curvature));
+  for (std::size_t i = 0; i < q.size(); ++i)
+    if (q[i] > 0) bound.add(v[i], gradient[i], q[i]);
+  return bound.above_optimum(context_, value) + left_to_intercepts(loss, by_intercept, curvature);
 }
 
 double FitProblem::tolerated(double value) const {
@@ -156,7 +176,7 @@ double FitProblem::tolerated(double value) const {
 }
 
 double FitProblem::gap(const RoundState& state, double curvature) const {
-  if (penalised()) return ratio(bound(state.w, state.gradient, curvature), tolerated(state.value));
+  if (bounded()) return ratio(bound(state.w, state.gradient, state.value, curvature), tolerated(state.value));
   return ratio(state.gradient_norm, context_.request.options.stop.tolerance * baseline_norm_);
 }
 
@@ -185,7 +205,7 @@ Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, do
             "penalty with --l2"};
   if (gap(state, curvature) <= strictness)
     return {true, StopReason::converged,
-            penalised() ? "the bound on f - f* met the tolerance" : "the gradient norm met the tolerance"};
+            bounded() ? "the bound on f - f* met the tolerance" : "the gradient norm met the tolerance"};
   if (state.gradient_norm <= rounding_floor(state))
     return {true, StopReason::converged, "at the rounding floor: the gradient is rounding only"};
   return {};

@@ -27,6 +27,8 @@ class FitProblem {
   std::size_t dimension() const { return coordinates_.dimension(); }
   bool classifies() const { return context_.problem().loss != Loss::squared; }
   bool penalised() const { return context_.problem().l2 > 0; }
+  // Whether gradients bound f − f*.
+  bool bounded() const { return penalised() || context_.problem().l1 > 0; }
   bool has_intercept() const { return context_.problem().intercept; }
   // The coordinate of the first intercept, where they are held.
   std::size_t first_intercept() const { return context_.columns() * context_.outputs(); }
@@ -59,10 +61,11 @@ class FitProblem {
   // The least ∂²f/∂b² where the tallies were taken (InterceptCurvature).
   double curvature_by_intercept(std::span<const double> tallies, double weight) const;
 
-  // Bound on f − f* by strong convexity of F(w) = min_b f(w, b) in the coordinates of the penalty; with the part that
-  // the intercepts still have to give: exact for the squared loss, for others twice its estimate. Where there is
-  // no penalty: nothing.
-  double bound(std::span<const double> v, std::span<const double> gradient, double curvature_by_intercept) const;
+  // Collective. Bound on f − f*, where there is a penalty: by strong convexity of F(w) = min_b f(w, b) in the
+  // coordinates of l2, or by l1 alone (engine/fit_l1_bound.h); with what the intercepts still have to give. value: F
+  // there.
+  double bound(std::span<const double> v, std::span<const double> gradient, double value,
+               double curvature_by_intercept) const;
   double tolerated(double value) const;
 
   // Gap to the stopping rule: at most 1 is converged.
@@ -77,6 +80,8 @@ class FitProblem {
   StopEstimate estimate(double curvature_by_intercept) const;
 
  private:
+  double bound_by_l2(std::span<const double> v, std::span<const double> gradient, double curvature) const;
+  double bound_by_l1(std::span<const double> v, std::span<const double> gradient, double value, double curvature) const;
   double rounding_floor(const RoundState& state) const;
   std::vector<double> pairs_over_columns(const std::vector<DoubleDouble>& values) const;
 

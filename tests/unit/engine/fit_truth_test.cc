@@ -133,6 +133,28 @@ TEST(FitReference, OrdinaryAndRidgeRegressionOfOtherSoftware) {
   }
 }
 
+TEST(FitReference, LassoOfOtherSoftware) {
+  NEEDS_SHARED_DATA();
+  for (const std::string name : {"uci_concrete", "skl_diabetes", "uci_yacht", "uci_housing", "pmlb_tecator"}) {
+    const nlohmann::json entry = reference(name);
+    const Table t = training_rows(name);
+    TrainOptions options = with(Loss::squared, SolverChoice::automatic);
+    options.problem.l1 = entry.at("lasso_alpha");
+    options.problem.standardize = true;
+    options.stop.tolerance = 1e-7;
+    const FitResult r = fit_on(t, options, {.ranks = 2});
+    const Certificate& c = r.report.certificate;
+    const double truth = entry.at("lasso_obj"), bound = *c.suboptimality_bound;
+    EXPECT_EQ(r.report.stop_reason, StopReason::converged) << name << r.report.rounds_done;
+    EXPECT_LE(bound, 1e-7 * c.relative_target) << name;
+    EXPECT_LE(c.objective, truth * (1 + 1e-6)) << name;  // coordinate descent stops by a tolerance too
+    EXPECT_GE(c.objective, truth - bound - 1e-6 * truth) << name;
+    EXPECT_NEAR(static_cast<double>(r.model.w.size()) - std::count(r.model.w.begin(), r.model.w.end(), 0.0),
+                entry.at("lasso_nnz").get<double>(), 1)
+        << name;
+  }
+}
+
 struct LogisticSet {
   std::string name, sparse_file;  // no file: dense, standardised
   bool skip_fifth = true;
