@@ -45,13 +45,15 @@ std::string counted(double count, std::string_view what) {
 
 double Cost::of_pass() const {
   const double values = data_.entries / workers_;
-  return std::max(values * kFlopsPerValue * data_.outputs / kFlopsPerSecond, values * bytes_per_value(data_) / kBytesPerSecond);
+  return std::max(values * kFlopsPerValue * data_.outputs / kFlopsPerSecond,
+                  values * bytes_per_value(data_) / kBytesPerSecond);
 }
 
 double Cost::of_round(GridShape shape) const {
   double seconds = of_pass() + of_sum(std::ceil(data_.columns / shape.columns) * data_.outputs, shape.rows);
   if (shape.columns > 1)
-    seconds += of_sum(std::ceil(data_.rows / shape.rows) * data_.outputs, shape.columns) + kSmallSums * of_sum(1, shape.columns);
+    seconds += of_sum(std::ceil(data_.rows / shape.rows) * data_.outputs, shape.columns) +
+               kSmallSums * of_sum(1, shape.columns);
   return seconds;
 }
 

@@ -107,8 +107,8 @@ FitResult finish_exact(FitContext& context) {
   FitContext& whole = by_rows ? by_rows->context() : context;
   ExactFit exact = fit_exact(whole);
   note_columns(whole, exact.trained);
-  Certificate certificate = context.request.options.verify ? certify_from_rows(whole, exact.trained, &exact)
-                                                           : certify_from_statistics(whole, exact);
+  Certificate certificate =
+      context.request.options.verify ? certify_from_rows(whole, exact) : certify_from_statistics(whole, exact);
   by_rows.reset();
   if (context.request.on_round) {
     const double allowed = context.request.options.stop.tolerance * certificate.relative_target;
@@ -120,13 +120,27 @@ FitResult finish_exact(FitContext& context) {
   return account_for(context, std::move(model), std::move(exact.trained), std::move(reason), std::move(certificate));
 }
 
+// Without a penalty solvers stop by gradients, which are small where f is flat. Where the certificate has a bound, it
+// has the last word.
+void take_back_convergence(const FitContext& context, const Certificate& certificate, Trained& trained) {
+  if (trained.reason != StopReason::converged || context.problem().l2 > 0 || context.problem().l1 > 0) return;
+  const double allowed = context.request.options.stop.tolerance * certificate.relative_target;
+  if (certificate.suboptimality_bound.value_or(0) <= allowed) return;
+  trained.reason = StopReason::stalled;
+  trained.detail =
+      "the gradient is small, but columns depend on each other so nearly that f may still fall: use --solver "
+      "exact, or add a penalty with --l2";
+}
+
 FitResult finish_iterative(FitContext& context, Choice choice) {
   const bool rounds_of_all = context.request.options.run.mode == Mode::mapreduce;
   const bool one_problem = rounds_of_all || choice.solver == SolverChoice::hogwild;
   Trained trained = one_problem ? fit_iterative(context, choice) : fit_session(context, choice.solver);
-  trained.dependent_columns = find_dependent_columns(context);
+  const ColumnFacts facts = find_column_facts(context);
+  trained.dependent_columns = facts.dependent;
   note_columns(context, trained);
-  Certificate certificate = certify_from_rows(context, trained, nullptr);
+  Certificate certificate = certify_from_rows(context, trained, facts);
+  take_back_convergence(context, certificate, trained);
   LinearModel model = context.whole_model(std::move(trained.model));
   return account_for(context, std::move(model), std::move(trained), std::move(choice.reason), std::move(certificate));
 }

@@ -171,6 +171,35 @@ Certificate begin_certificate(FitContext& context, const Trained& trained, doubl
   return certificate;
 }
 
+Certificate begin_from_rows(FitContext& context, const Trained& trained, const Evaluation& at) {
+  Certificate certificate = begin_certificate(context, trained, at.loss, at.objective);
+  certificate.gradient_norm = at.gradient_norm;
+  certificate.computed_from = "rows";
+  return certificate;
+}
+
+// By all columns, at the lowest living rank; where columns are cut not everywhere else.
+std::vector<double> whole_gradient(FitContext& context, const Evaluation& at) {
+  if (!context.columns_are_cut()) return at.gradient;
+  double by_intercept = context.holds_intercept() ? at.gradient.back() : 0;
+  context.sum_over_columns({&by_intercept, 1});
+  std::vector<double> by_column(at.gradient.begin(),
+                                at.gradient.begin() + static_cast<std::ptrdiff_t>(context.columns()));
+  std::vector<double> whole = context.division()->gather_columns(std::move(by_column), 1);
+  if (context.problem().intercept) whole.push_back(by_intercept);
+  return whole;
+}
+
+// solution: at the lowest living rank.
+void bound_by_decrement(FitContext& context, const std::optional<ExactSolution>& solution, const Evaluation& at,
+                        Certificate& certificate) {
+  const std::vector<double> gradient = whole_gradient(context, at);
+  double bound = solution ? solution->newton_decrement(gradient, 0) : 0;
+  context.endpoint().broadcast({&bound, 1}, context.speaker(), Deadline::never());
+  certificate.suboptimality_bound = bound;
+  certificate.bound_source = "newton decrement";
+}
+
 }  // namespace
 
 void compare_ranks(Endpoint& endpoint, std::span<const double> mine, Certificate& certificate) {
@@ -186,20 +215,23 @@ void compare_ranks(Endpoint& endpoint, std::span<const double> mine, Certificate
   certificate.consensus_distance = largest[4];
 }
 
-Certificate certify_from_rows(FitContext& context, const Trained& trained, const ExactFit* exact) {
+Certificate certify_from_rows(FitContext& context, const ExactFit& exact) {
+  const Evaluation at = evaluate_rows(context, exact.trained.model);
+  Certificate certificate = begin_from_rows(context, exact.trained, at);
+  bound_by_decrement(context, exact.solution, at, certificate);
+  certificate.digits = exact.digits;
+  return certificate;
+}
+
+Certificate certify_from_rows(FitContext& context, const Trained& trained, const ColumnFacts& facts) {
   const Evaluation at = evaluate_rows(context, trained.model);
-  Certificate certificate = begin_certificate(context, trained, at.loss, at.objective);
-  certificate.gradient_norm = at.gradient_norm;
-  certificate.computed_from = "rows";
-  if (exact != nullptr) {
-    double bound = exact->solution ? exact->solution->newton_decrement(at.gradient, 0) : 0;
-    context.endpoint().broadcast({&bound, 1}, 0, Deadline::never());
-    certificate.suboptimality_bound = bound;
-    certificate.bound_source = "newton decrement";
-    certificate.digits = exact->digits;
-  } else if (context.problem().l2 > 0 || context.problem().l1 > 0) {
+  Certificate certificate = begin_from_rows(context, trained, at);
+  const ProblemOptions& problem = context.problem();
+  if (problem.l2 > 0 || problem.l1 > 0) {
     certificate.suboptimality_bound = bound_by_penalty(context, at, trained);
-    certificate.bound_source = context.problem().l2 > 0 ? "strong convexity" : "duality gap";
+    certificate.bound_source = problem.l2 > 0 ? "strong convexity" : "duality gap";
+  } else if (facts.known && problem.loss == Loss::squared) {
+    bound_by_decrement(context, facts.solution, at, certificate);
   } else {
     certificate.bound_source = "without a penalty (--l2) gradients give no bound";
   }

@@ -7,7 +7,8 @@
 namespace muster {
 
 // Collective. From the rows: one pass in double-double over every shard.
-Certificate certify_from_rows(FitContext& context, const Trained& trained, const ExactFit* exact);
+Certificate certify_from_rows(FitContext& context, const Trained& trained, const ColumnFacts& facts);
+Certificate certify_from_rows(FitContext& context, const ExactFit& exact);
 
 // Collective. From the statistics an exact fit was solved from; no pass over the matrix.
 Certificate certify_from_statistics(FitContext& context, const ExactFit& exact);

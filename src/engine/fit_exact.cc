@@ -14,7 +14,6 @@ constexpr double kDigitsWanted = 13;
 constexpr double kDigitsNeeded = 8;
 // Rows·p² + 4p³ that double-double handles in about a second on one core.
 constexpr double kCheap = 4e8;
-constexpr int kRoot = 0;
 
 enum : std::size_t { kIntercept, kObjective, kGradient, kGap, kDigits, kRefinedDigits, kCertain, kScalars };
 constexpr double kIndependent = 0, kDependent = 1;
@@ -65,11 +64,13 @@ class ExactTrainer {
     return finish(poor, stopped);
   }
 
-  // Of the statistics alone; the solution is for the squared loss and is not used.
-  std::vector<std::string> dependent_columns() {
+  // Of the statistics alone: the solution is for the squared loss.
+  ColumnFacts facts() {
     gather_in_pairs();
     solve();
-    return named_dependent_columns();
+    ColumnFacts facts{named_dependent_columns(), true, {}};
+    if (context_.problem().loss == Loss::squared) facts.solution = std::move(solution_);
+    return facts;
   }
 
  private:
@@ -81,19 +82,19 @@ class ExactTrainer {
     statistics_.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] { return context_.rows.accumulate(statistics_); });
     ++passes_;
-    context_.endpoint().reduce(statistics_.sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
+    context_.endpoint().reduce(statistics_.sums, ReduceOp::sum_double_double, context_.speaker(), Deadline::never());
   }
 
   // Solved on one rank and broadcast: ranks need not agree on a processor's rounding to agree on the model.
   void solve() {
-    if (context_.endpoint().rank() == kRoot) solution_ = solve_exact(statistics_, options_);
+    if (context_.endpoint().rank() == context_.speaker()) solution_ = solve_exact(statistics_, options_);
     share();
   }
 
   void share() {
     flat_.assign(kScalars + 2 * context_.columns(), 0.0);
     if (solution_) flat_ = flatten(*solution_);
-    context_.endpoint().broadcast(flat_, kRoot, Deadline::never());
+    context_.endpoint().broadcast(flat_, context_.speaker(), Deadline::never());
   }
 
   void refine() {
@@ -104,7 +105,7 @@ class ExactTrainer {
       return context_.rows.certify(Loss::squared, w, {&flat_[kIntercept], 1}, context_.agreed.scaling.centre, sums);
     });
     ++passes_;
-    context_.endpoint().reduce(sums, ReduceOp::sum_double_double, kRoot, Deadline::never());
+    context_.endpoint().reduce(sums, ReduceOp::sum_double_double, context_.speaker(), Deadline::never());
     if (solution_)
       solution_ = refine_exact(std::move(*solution_), statistics_, options_, std::span<const double>(sums).subspan(2));
     share();
@@ -156,12 +157,12 @@ ExactFit fit_exact(FitContext& context) {
   return ExactTrainer(context).run();
 }
 
-std::vector<std::string> find_dependent_columns(FitContext& context) {
+ColumnFacts find_column_facts(FitContext& context) {
   if (context.problem().l2 > 0 || !cheap_in_double_double(context)) return {};
-  if (!context.columns_are_cut()) return ExactTrainer(context).dependent_columns();
+  if (!context.columns_are_cut()) return ExactTrainer(context).facts();
   FitByRows by_rows(context);
   agree_on_scaling(by_rows.context());
-  return ExactTrainer(by_rows.context()).dependent_columns();
+  return ExactTrainer(by_rows.context()).facts();
 }
 
 }  // namespace muster

@@ -22,8 +22,16 @@ struct ExactFit {
 // cut).
 ExactFit fit_exact(FitContext& context);
 
-// Collective. Names of the columns that are combinations of others, for a solver that does not find out by
-// itself; empty where there is a penalty, or where finding out would take longer than about a second.
-std::vector<std::string> find_dependent_columns(FitContext& context);
+// What the statistics say of a fit by a solver that iterates, without a penalty on w².
+struct ColumnFacts {
+  std::vector<std::string> dependent;  // names of the columns that are combinations of others
+  bool known = false;  // false: finding out would take longer than about a second, or there is a penalty
+  // At the lowest living rank, where known and the loss is squared: its least squares, whose newton_decrement() bounds
+  // f − f* of any other model.
+  std::optional<ExactSolution> solution;
+};
+
+// Collective.
+ColumnFacts find_column_facts(FitContext& context);
 
 }  // namespace muster

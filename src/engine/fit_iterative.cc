@@ -7,6 +7,7 @@
 
 #include "engine/check_options.h"
 #include "engine/fit_problem.h"
+#include "engine/fit_progress.h"
 #include "engine/minimise.h"
 #include "muster/error.h"
 #include "train/hogwild.h"
@@ -24,7 +25,8 @@ class IterativeTrainer {
         patience_(choice.patience),
         problem_(context),
         passes_left_(context.request.options.stop.max_epochs),
-        map_reduce_(problem_.summed_objective(), context.grid(), options(), problem_.first_coordinate()) {}
+        map_reduce_(problem_.summed_objective(), context.grid(), options(), problem_.first_coordinate()),
+        progress_([&context](std::span<double> sums) { context.sum_over_columns(sums); }) {}
 
   Trained run() {
     Trained trained;
@@ -125,7 +127,9 @@ class IterativeTrainer {
 
   Problem::Verdict judge(const RoundState& state) {
     met_bound_ = problem_.bounded() && problem_.gap(state, curvature()) <= strictness_;
-    return problem_.judge(state, curvature(), problem_.bounded() ? strictness_ : 1);
+    if (problem_.bounded()) return problem_.judge(state, curvature(), strictness_);
+    progress_.see(map_reduce_.passes(), state.w, state.gradient, state.value, state.gradient_norm);
+    return problem_.judge(state, curvature(), 1, progress_.above_optimum());
   }
 
   void observe(const RoundReport& report, const RoundState& state) {
@@ -148,6 +152,7 @@ class IterativeTrainer {
   FitProblem problem_;
   double passes_left_;  // of hogwild
   MapReduce map_reduce_;
+  ProgressEstimate progress_;  // where there is no bound
   double strictness_ = 1;
   bool met_bound_ = false;
 };

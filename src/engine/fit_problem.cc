@@ -198,12 +198,13 @@ double FitProblem::rounding_floor(const RoundState& state) const {
   return kUnit * each * std::sqrt(dimension);
 }
 
-Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, double strictness) const {
+Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, double strictness,
+                                   double estimate) const {
   if (classifies() && !penalised() && context_.problem().l1 == 0 && state.round > 0 && state.tallies[0] == 0)
     return {true, StopReason::diverged,
             "every row is on its right side: the classes are separable and the minimiser does not exist; add a "
             "penalty with --l2"};
-  if (gap(state, curvature) <= strictness)
+  if (gap(state, curvature) <= strictness && estimate <= tolerated(state.value))
     return {true, StopReason::converged,
             bounded() ? "the bound on f - f* met the tolerance" : "the gradient norm met the tolerance"};
   if (state.gradient_norm <= rounding_floor(state))
