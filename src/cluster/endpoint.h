@@ -98,6 +98,11 @@ class Endpoint {
   // and whose epoch() is one more. Collective over the survivors; messages in flight in the old group stay there.
   virtual std::unique_ptr<Endpoint> shrink(Deadline deadline) = 0;
 
+  // These members alone, this one among them: a new Endpoint with the same ranks and size(), and an epoch one more.
+  // Each of them calls it with the same ascending list, and not a word is exchanged: what becomes of the other members
+  // is nothing to them any more. Otherwise as split().
+  virtual std::unique_ptr<Endpoint> subset(std::vector<int> members) = 0;
+
   // --- time ---
   virtual Time now() const = 0;               // wall clock, or virtual
   virtual void charge(const Work& work) = 0;  // tells a simulated clock what was computed; real clocks ignore it

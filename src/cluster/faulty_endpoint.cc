@@ -181,4 +181,8 @@ std::unique_ptr<Endpoint> FaultyEndpoint::shrink(Deadline deadline) {
   return std::make_unique<FaultyEndpoint>(inner().shrink(deadline), state_, run_ranks_);
 }
 
+std::unique_ptr<Endpoint> FaultyEndpoint::subset(std::vector<int> members) {
+  return std::make_unique<FaultyEndpoint>(inner().subset(std::move(members)), state_, run_ranks_);
+}
+
 }  // namespace muster

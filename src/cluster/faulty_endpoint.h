@@ -50,7 +50,7 @@ class FaultyEndpoint final : public EndpointDecorator {
 
  public:
   FaultyEndpoint(Endpoint& inner, RankFaults faults);
-  // For split() and shrink() alone: nobody else has a State.
+  // For split(), shrink() and subset() alone: nobody else has a State.
   FaultyEndpoint(std::unique_ptr<Endpoint> inner, std::shared_ptr<State> state, std::vector<int> run_ranks);
   ~FaultyEndpoint() override;
 
@@ -64,6 +64,7 @@ class FaultyEndpoint final : public EndpointDecorator {
 
   std::unique_ptr<Endpoint> split(int color, int key) override;
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override;
 
  private:
   class Call;

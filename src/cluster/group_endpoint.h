@@ -1,9 +1,9 @@
 // The Endpoint of every transport: point to point, credits, groups and failure over one rank's Station.
 //
-// members() and epoch() of an endpoint stay as they were agreed when it was made; only shrink() makes a group with
-// other members. Losses in between show in receives: one that awaits the lost peer throws PeerLost once per peer (and
-// again only if nobody is left who could send what it waits for); one that is part of a collective throws when any
-// member has failed, every time, since the collective can not complete.
+// members() and epoch() of an endpoint stay as they were agreed when it was made; only shrink() and subset() make a
+// group with other members. Losses in between show in receives: one that awaits the lost peer throws PeerLost once per
+// peer (and again only if nobody is left who could send what it waits for); one that is part of a collective throws
+// when any member has failed, every time, since the collective can not complete.
 #pragma once
 
 #include <functional>
@@ -47,6 +47,7 @@ class GroupEndpoint : public Endpoint {
 
   std::unique_ptr<Endpoint> split(int color, int key) override;
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override;
 
   Time now() const override { return station_.now(); }
   void charge(const Work& work) override { station_.wire().charge(work); }

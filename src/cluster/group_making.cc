@@ -1,4 +1,4 @@
-// How groups come from groups: split() and shrink().
+// How groups come from groups: split(), shrink() and subset().
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,6 +27,7 @@ ContextId derive_context(ContextId parent, std::uint64_t sequence, std::uint64_t
 }
 
 constexpr std::uint64_t kShrunk = std::uint64_t{1} << 40;  // beyond every colour
+constexpr std::uint64_t kSubset = kShrunk + 1;             // and the first member
 
 }  // namespace
 
@@ -64,6 +65,17 @@ std::unique_ptr<Endpoint> GroupEndpoint::shrink(Deadline deadline) {
     throw ClusterError(
         fmt::format("{} is not among the survivors the others agreed on", station_.name(station_.rank())));
   }
+  return std::make_unique<GroupEndpoint>(station_, std::move(group), this);
+}
+
+std::unique_ptr<Endpoint> GroupEndpoint::subset(std::vector<int> members) {
+  MUSTER_CHECK(std::includes(group_.members.begin(), group_.members.end(), members.begin(), members.end()),
+               "a subset has members of the group");
+  MUSTER_CHECK(std::binary_search(members.begin(), members.end(), rank()), "a rank makes subsets that it is in");
+  Group group = group_;
+  group.epoch = group_.epoch + 1;
+  group.context = derive_context(group_.context, ++groups_made_, kSubset + static_cast<std::uint64_t>(members.front()));
+  group.members = std::move(members);
   return std::make_unique<GroupEndpoint>(station_, std::move(group), this);
 }
 

@@ -195,7 +195,7 @@ void TracingEndpoint::flush(Deadline deadline) {
   if (notes_->last > begin) note({.kind = TraceSpan::Kind::wait, .begin = begin, .end = notes_->last});
 }
 
-// Splits and shrinks are collective, so their count names the new group on all its members.
+// Groups are made by all their members, so the count names the new one on each.
 std::unique_ptr<Endpoint> TracingEndpoint::split(int color, int key) {
   const Collective collective(*this, TraceSpan::Kind::split);
   const std::uint64_t group = mix(mix(group_ + 1, ++groups_made_), static_cast<std::uint32_t>(color));
@@ -206,6 +206,11 @@ std::unique_ptr<Endpoint> TracingEndpoint::shrink(Deadline deadline) {
   const Collective collective(*this, TraceSpan::Kind::shrink);
   const std::uint64_t group = mix(mix(group_ + 2, ++groups_made_), 0);
   return std::make_unique<TracingEndpoint>(inner().shrink(deadline), *this, group);
+}
+
+std::unique_ptr<Endpoint> TracingEndpoint::subset(std::vector<int> members) {
+  const std::uint64_t group = mix(mix(group_ + 3, ++groups_made_), static_cast<std::uint64_t>(members.front()));
+  return std::make_unique<TracingEndpoint>(inner().subset(std::move(members)), *this, group);
 }
 
 void TracingEndpoint::broadcast(std::span<double> values, int root, Deadline deadline) {

@@ -65,6 +65,7 @@ class TracingEndpoint final : public EndpointDecorator {
 
   std::unique_ptr<Endpoint> split(int color, int key) override;
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override;
 
   void broadcast(std::span<double> values, int root, Deadline deadline) override;
   void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) override;

@@ -19,6 +19,7 @@ class SurvivorsEndpoint final : public EndpointDecorator {
       : EndpointDecorator(*now), before_(std::move(before)), now_(std::move(now)) {}
   std::unique_ptr<Endpoint> split(int color, int key) override { return now_->split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return now_->shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return now_->subset(std::move(members)); }
   void broadcast(std::span<double> values, int root, Deadline deadline) override {
     now_->broadcast(values, root, deadline);
   }

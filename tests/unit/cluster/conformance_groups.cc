@@ -120,6 +120,29 @@ void shrink_twice(Endpoint& e, bool) {
   e.barrier(soon(e));
 }
 
+// Odd and even ranks part; a loss among the odd ones is nothing to the even.
+void subset(Endpoint& e, bool) {
+  const auto group = e.split(0, e.rank());
+  std::vector<int> half;
+  for (int r = e.rank() % 2; r < e.size(); r += 2) half.push_back(r);
+  const auto part = group->subset(half);
+  REQUIRE(part->rank() == e.rank() && part->size() == e.size() && part->members() == half);
+  REQUIRE(part->epoch() == group->epoch() + 1);
+  const int count = static_cast<int>(half.size());
+  REQUIRE(sum_over(*part, 1) == count);
+  if (e.rank() % 2 == 0 || count == 1) {
+    REQUIRE(sum_over(*part, 1) == count);
+  } else if (e.rank() == half.back()) {
+    part->close("its disk is full");
+  } else {
+    double value = 0;
+    expect_throw<PeerLost>([&] { part->allreduce({&value, 1}, ReduceOp::sum, soon(e)); }, __FILE__, __LINE__);
+    const auto rest = part->shrink(soon(e));
+    REQUIRE(rest->rank() == e.rank() && sum_over(*rest, 1) == count - 1);
+  }
+  e.barrier(soon(e));
+}
+
 // A rank that leaves in good order fails only a wait that can never end well.
 void leave_in_good_order(Endpoint& e, bool) {
   if (e.size() < 3) return;
@@ -148,6 +171,7 @@ const std::vector<Check>& group_checks() {
       {"SubgroupTraffic", subgroup_traffic},
       {"CloseAndShrink", close_and_shrink},
       {"ShrinkTwice", shrink_twice},
+      {"Subset", subset},
       {"LeaveInGoodOrder", leave_in_good_order},
   };
   return checks;

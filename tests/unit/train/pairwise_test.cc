@@ -258,6 +258,7 @@ class Addressees final : public EndpointDecorator {
   }
   std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
 
  private:
   std::map<int, int>& messages_;

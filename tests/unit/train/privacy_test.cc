@@ -48,6 +48,7 @@ class Listener final : public EndpointDecorator {
   }
   std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
   int messages = 0, rows_numbers = 0;
 
  private:
