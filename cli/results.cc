@@ -163,6 +163,17 @@ std::string pace_in_words(const Report& report) {
   return text;
 }
 
+// What each part of a network that was cut has come to.
+std::string parts(const Report& report) {
+  if (report.parts.empty()) return "";
+  Table table{{"part of nodes", "rows", "rounds", "objective", "gradient norm", "stopped", "model"}};
+  for (const PartReport& part : report.parts)
+    table.push_back({ranges(part.nodes), grouped(part.rows), grouped(part.rounds), number(part.objective),
+                     fmt::format("{:.2g}", part.gradient_norm), std::string(name(part.stop_reason)), part.file});
+  return "losses have cut the network; each part went on by itself, and the model above is of the first:\n" +
+         aligned(table);
+}
+
 std::string ranks_in_words(const Report& report) {
   std::int64_t servers = 0;
   for (const WorkerReport& worker : report.workers) servers += worker.role == "server" ? 1 : 0;
@@ -230,7 +241,7 @@ std::string describe(const TrainResult& result) {
   const std::string before = result.report.tuning ? tuning(*result.report.tuning) : "";
   return before + (summary ? describe(*summary) : coefficients(result.model)) + '\n' +
          fit_on_training_rows(result.report.certificate) + describe_stop(result.report) + '\n' +
-         pace_in_words(result.report) + certificate_in_words(result);
+         pace_in_words(result.report) + certificate_in_words(result) + parts(result.report);
 }
 
 std::string describe(const Metrics& metrics, Loss loss) {

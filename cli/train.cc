@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "output.h"
 #include "progress_line.h"
@@ -45,6 +46,31 @@ ExitCode exit_code(StopReason reason) {
   }
 }
 
+// Of a network that losses have cut: that of the first part that has not converged.
+ExitCode exit_code(const Report& report) {
+  ExitCode code = exit_code(report.stop_reason);
+  for (const PartReport& part : report.parts)
+    if (code == ExitCode::ok) code = exit_code(part.stop_reason);
+  return code;
+}
+
+// m.json: m.part2.json.
+std::string path_of_part(const std::string& path, std::size_t part) {
+  const std::filesystem::path whole(path);
+  return (whole.parent_path() / fmt::format("{}.part{}{}", whole.stem().string(), part, whole.extension().string()))
+      .string();
+}
+
+void save_models(const std::string& path, TrainResult& result) {
+  result.model.save(path);
+  std::vector<PartReport>& parts = result.report.parts;
+  if (!parts.empty()) parts[0].file = path;
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    parts[i].file = path_of_part(path, i + 1);
+    result.other_parts[i - 1].model.save(parts[i].file);
+  }
+}
+
 // What the user should know besides the results.
 std::string remarks(const Report& report) {
   std::string text;
@@ -63,6 +89,8 @@ std::string remarks(const Report& report) {
 
 int run(const TrainCommand& command) {
   const bool writes = !silent_rank();
+  if (command.options.run.network.allow_parts && is_standard_output(command.output))
+    throw InputError("--allow-parts may leave several models, which standard output has no place for: give --output");
   if (writes) {
     check_writable(command.output);
     if (!command.report.empty()) check_writable(command.report);
@@ -78,9 +106,9 @@ int run(const TrainCommand& command) {
   // A launcher ends the run at the first process that does not exit with 0, so the others leave the code to the rank
   // that has yet to save the model.
   if (!result.speaks) return static_cast<int>(ExitCode::ok);
-  const ExitCode code = exit_code(result.report.stop_reason);
+  const ExitCode code = exit_code(result.report);
 
-  result.model.save(command.output);
+  save_models(command.output, result);
   if (!command.report.empty()) write_file(command.report, to_json(result.report));
   if (!command.trace.empty()) write_file(command.trace, result.trace);
   if (command.quiet) return static_cast<int>(code);

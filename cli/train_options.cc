@@ -307,8 +307,11 @@ void add_network_options(OptionSet& set, NetworkOptions& network) {
   set.flag("--chebyshev", network.chebyshev, "accelerate the averaging by Chebyshev's polynomials");
   set.integer("--node", "K", 0, network.node, "save node K's copy of the model [the average of all]");
   set.flag("--takeover", network.takeover, "a neighbour re-reads the rows of a node that is lost");
-  set.flag("--allow-parts", network.allow_parts,
-           "where losses cut the network into parts, let the largest go on [the run ends, naming the parts]");
+  set.flag(
+      "--allow-parts", network.allow_parts,
+      "where losses cut the network into parts, let each go on by itself, to a model of its own rows: that of most "
+      "rows goes to --output, m.json say, and the others' beside it, m.part2.json and so on [the run ends, naming "
+      "the parts]");
 }
 
 void add_start_option(OptionSet& set, std::string& warm_start) {

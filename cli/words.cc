@@ -34,4 +34,14 @@ std::string duration(double seconds) {
   return fmt::format("{} h {} min", grouped(whole / 3600), whole % 3600 / 60);
 }
 
+std::string ranges(const std::vector<int>& ascending) {
+  std::string text;
+  for (std::size_t i = 0, end = 0; i < ascending.size(); i = end) {
+    for (end = i + 1; end < ascending.size() && ascending[end] == ascending[end - 1] + 1;) ++end;
+    text += fmt::format("{}{}", i ? "," : "", ascending[i]);
+    if (end > i + 1) text += fmt::format("-{}", ascending[end - 1]);
+  }
+  return text;
+}
+
 }  // namespace muster::cli

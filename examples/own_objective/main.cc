@@ -87,7 +87,7 @@ int main(int argc, char** argv) try {
       mine.push_back(images[i]);
     return std::make_unique<TwoLayers>(std::move(mine));
   };
-  const auto [w, report, speaks] = muster::train_objective(share, start, options);
+  const auto [w, report, speaks, other_parts] = muster::train_objective(share, start, options);
   double value = 0, wrong = 0;
   TwoLayers(images).value_and_gradient(w, value, start, {&wrong, 1});
   if (speaks)

@@ -35,6 +35,8 @@ struct TrainResult {
   Report report;
   bool speaks = true;      // false on every rank but the first: only that one should print and write files
   std::string trace = {};  // where asked for: of all ranks, in Chrome's trace format; on the first rank only
+  // Where losses have cut a decentralized network (NetworkOptions::allow_parts): the other parts', as report.parts.
+  std::vector<TrainResult> other_parts = {};
 };
 
 // Trains as asked. Under a launcher (mpirun, srun) every process calls it and becomes one rank. Blocks until done.

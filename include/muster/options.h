@@ -89,7 +89,7 @@ struct NetworkOptions {
   bool chebyshev = false;        // mixing accelerated by Chebyshev's polynomials
   int node = -1;                 // whose copy is saved; -1: the average
   bool takeover = false;         // a neighbour re-reads a lost node's rows
-  bool allow_parts = false;      // where losses cut the network, its largest part goes on
+  bool allow_parts = false;      // where losses cut the network, each part goes on, with a model of its own rows
 };
 
 // Which files, and how their columns become features.

@@ -65,6 +65,17 @@ struct NetworkReport {
   std::vector<double> consensus_distance;  // by node, at the end: |w_k − mean|
 };
 
+// A part of a network that losses have cut. It went on by itself, on the rows of its own nodes alone.
+struct PartReport {
+  std::vector<int> nodes;  // at the end
+  std::int64_t rows = 0;
+  std::int64_t rounds = 0;
+  double objective = 0, gradient_norm = 0;  // of its certificate
+  StopReason stop_reason = StopReason::converged;
+  std::string stop_detail;
+  std::string file;  // with its model; filled by who writes it
+};
+
 // A rank that died, as its peers saw it.
 struct LostRank {
   int rank = -1;
@@ -158,6 +169,9 @@ struct Report {
   std::optional<StalenessReport> staleness;
   std::optional<NetworkReport> network;
   std::vector<LostRank> lost;
+  // Where losses have cut the network: its parts, the one whose model and report this is first, the others likewise by
+  // rows (of as many: by their lowest node).
+  std::vector<PartReport> parts;
   std::vector<RoundReport> rounds;             // thinned to at most about 1,000
   std::vector<std::string> dependent_columns;  // named, in input order
   std::vector<std::string> notes;              // sentences the user should read

@@ -32,6 +32,7 @@ struct ObjectiveResult {
   std::vector<double> w;
   Report report;
   bool speaks = true;  // false on every rank but the first: only that one should print and write files
+  std::vector<ObjectiveResult> other_parts = {};  // as in TrainResult
 };
 
 // Under a launcher (mpirun, srun) every process calls it and becomes one rank; else options.run.workers threads do.

@@ -90,6 +90,7 @@ FitResult account_for(FitContext& context, LinearModel model, Trained trained, s
   if (context.request.options.summary) summary = summarise(context, model, trained.baseline, trained.notes);
   const RunAccount account{context.request.options.run, context.whole,     context.endpoint(),      context.topology,
                            context.rows.rows(),         context.columns(), context.compute_seconds, context.start};
+  const bool leads = trained.leads;
   Report report = make_report(account, std::move(trained), std::move(solver_reason), std::move(certificate));
   const RunOptions& run = context.request.options.run;
   if (run.mode == Mode::mapreduce) {
@@ -98,7 +99,7 @@ FitResult account_for(FitContext& context, LinearModel model, Trained trained, s
   }
   report.instruction_set = name(context.request.instruction_set);
   report.summary = std::move(summary);
-  return {std::move(model), context.speaker(), std::move(report)};
+  return {std::move(model), context.speaker(), leads, std::move(report)};
 }
 
 FitResult finish_exact(FitContext& context) {

@@ -1,6 +1,6 @@
 // Fits a linear model on one rank of a group: scaling, choice of solver, training, certificate. Every rank calls it
-// with its own shard; all return the same model (where columns are cut: the first rank, and the others no
-// coefficients).
+// with its own shard; all return the same model (where columns are cut: the first rank, and the others no coefficients;
+// where losses cut a network: the ranks of each part).
 #pragma once
 
 #include <functional>
@@ -44,8 +44,6 @@ struct FitRequest {
   bool losses_end_run = false;  // train/session.h
   // Appends the rows of a lost worker to this rank's. Throws InputError.
   std::function<void(int lost)> adopt = {};
-  // Leaves this rank without rows: a lost link has cut it off from those that go on.
-  std::function<void()> abandon_rows = {};
   // The last checkpoint, for a server that takes the place of a lost one; nullopt: there is none.
   std::function<std::optional<LinearModel>()> restore = {};
   // On every rank, after each round, or on the lowest living one about as often. gap: bound (or gradient criterion)
@@ -58,7 +56,8 @@ struct FitRequest {
 
 struct FitResult {
   LinearModel model;
-  int speaker = 0;  // the lowest living rank
+  int speaker = 0;    // the lowest living rank, or the lowest of its part of a network that was cut
+  bool leads = true;  // of the parts, the one in which request.on_round and checkpoints were called
   // Everything but load_seconds, transport and workers' hosts, which the caller knows.
   Report report;
 };

@@ -39,9 +39,10 @@ struct FitContext {
   double compute_seconds = 0;
   const Topology* topology = nullptr;             // decentralized: who talks to whom
   std::int64_t rows_lost = 0;                     // with ranks whose rows nobody took over
-  std::unique_ptr<Endpoint> survivors = nullptr;  // where ranks were lost: the living
+  std::unique_ptr<Endpoint> survivors = nullptr;  // where ranks were lost: the living, or those of this part
+  Endpoint* group = nullptr;                      // the same, and who they are while training goes on; null: all
 
-  Endpoint& endpoint() { return survivors ? *survivors : whole; }
+  Endpoint& endpoint() { return group ? *group : whole; }
   int speaker() { return endpoint().members().front(); }
   const ProblemOptions& problem() const { return request.options.problem; }
   std::size_t columns() const { return rows.columns(); }  // held here
@@ -123,6 +124,7 @@ struct Trained {
   std::vector<std::int64_t> updates;       // by rank
   std::vector<double> waited_for_seconds;  // by rank
   std::vector<LostRank> lost;
+  bool cut = false, leads = true;  // train/decentralized.h
   std::optional<StalenessReport> staleness;
   std::optional<NetworkReport> network;
 };

@@ -75,6 +75,19 @@ void add_spectrum(const RunAccount& account, NetworkReport& network) {
   network.spectral_gap = found[1];
 }
 
+PartReport part_of(const Report& report, Endpoint& living) {
+  PartReport part{living.members(),
+                  0,
+                  report.rounds_done,
+                  report.certificate.objective,
+                  report.certificate.gradient_norm,
+                  report.stop_reason,
+                  report.stop_detail,
+                  {}};
+  for (const WorkerReport& worker : report.workers) part.rows += worker.rows;
+  return part;
+}
+
 }  // namespace
 
 Report make_report(const RunAccount& account, Trained trained, std::string solver_reason, Certificate certificate) {
@@ -101,6 +114,7 @@ Report make_report(const RunAccount& account, Trained trained, std::string solve
   report.network = std::move(trained.network);
   if (report.network) add_spectrum(account, *report.network);
   report.lost = std::move(trained.lost);
+  if (trained.cut) report.parts.push_back(part_of(report, account.living));
   return report;
 }
 

@@ -146,4 +146,16 @@ Statistics agree_on_statistics(FitContext& context) {
   return statistics;
 }
 
+void agree_on_rows_left(FitContext& context) {
+  agree_on_rows(context);
+  if (context.agreed.rows == 0) throw InputError("there are no rows to train on");
+  std::vector<double> centre = context.agreed.scaling.centre, sums(context.columns() + 2);
+  centre.push_back(context.agreed.target_centre);
+  context.pass([&] { return context.rows.centred_sums(centre, sums); });
+  context.add_up(sums);
+  context.agreed.weight = sums[0];
+  check_weight(sums[0]);
+  if (context.problem().intercept) context.agreed.target_centre += sums.back() / sums[0];
+}
+
 }  // namespace muster

@@ -18,4 +18,8 @@ void agree_on_scaling(FitContext& context);
 // lost where they are not, solve_exact() tells.
 Statistics agree_on_statistics(FitContext& context);
 
+// After losses: the rows, weight and target centre of those who are left. The scaling stays: coordinates are for a run.
+// Collective. Throws InputError as above.
+void agree_on_rows_left(FitContext& context);
+
 }  // namespace muster

@@ -8,7 +8,10 @@
 #include "engine/check_options.h"
 #include "engine/fit_iterative.h"
 #include "engine/fit_problem.h"
+#include "engine/fit_scaling.h"
+#include "engine/part_results.h"
 #include "engine/session_options.h"
+#include "muster/error.h"
 
 namespace muster {
 namespace {
@@ -73,7 +76,10 @@ class SessionTrainer {
     context_.compute_seconds += session.compute_seconds;
     if (session.survivors) {
       context_.survivors = std::move(session.survivors);
-      count_rows_left(trained);
+      context_.group = context_.survivors.get();
+      agree_on_rows_left(context_);
+      context_.rows_lost = rows_before_ - context_.agreed.rows;
+      if (!trained.cut) tell_losses(trained);
     }
     return std::move(session.w);
   }
@@ -103,11 +109,14 @@ class SessionTrainer {
     if (!context_.request.options.run.network.takeover) options.session.adopt = {};
     options.solver = network_solver(solver_);
     options.network = context_.request.options.run.network;
+    options.regroup = [this](Endpoint& group) { return regroup(group); };
     const Topology& topology = *context_.topology;
     if (!topology.note().empty()) trained.notes.push_back("the topology: " + topology.note());
     DecentralizedResult result =
         train_decentralized(problem_.objective(), context_.endpoint(), topology, std::move(start), options);
     trained.network = describe_network(std::move(result.consensus_distance));
+    trained.cut = result.cut;
+    trained.leads = result.leads;
     return std::move(result.session);
   }
 
@@ -115,6 +124,28 @@ class SessionTrainer {
   NetworkReport describe_network(std::vector<double> consensus_distance) const {
     const Topology& topology = *context_.topology;
     return {topology.name(), topology.weights_name(), 0, 0, std::move(consensus_distance)};
+  }
+
+  // Rows that nobody took over are in neither the sums nor the certificate.
+  void tell_losses(Trained& trained) const {
+    note_losses(trained.lost, trained.notes);
+    if (context_.rows_lost == 0) return;
+    trained.notes.push_back(fmt::format(
+        "{} rows of lost ranks are not in the model; --takeover has neighbours read them again", context_.rows_lost));
+  }
+
+  // What "converged" means is relative to the rows at hand.
+  StopEstimate regroup(Endpoint& group) {
+    context_.group = &group;
+    try {
+      agree_on_rows_left(context_);
+      if (const std::optional<std::size_t> column = problem_.separating_column())
+        throw InputError(fmt::format("column '{}' separates the classes", context_.name_of(*column)));
+      best_constant();
+    } catch (const InputError& error) {
+      throw ClusterError(fmt::format("there is no model of the rows left after losses: {}", error.what()));
+    }
+    return problem_.estimate(curvature_);
   }
 
   SessionOptions session_options() {
@@ -140,27 +171,6 @@ class SessionTrainer {
     if (request.on_round) request.on_round(report, problem_.estimated_gap(report));
     if (request.wants_checkpoint && request.wants_checkpoint())
       request.save_checkpoint(report.round, problem_.to_user(w));
-  }
-
-  // Rows that nobody took over are in neither the sums nor the certificate.
-  void count_rows_left(Trained& trained) {
-    for (const LostRank& lost : trained.lost)
-      if (lost.rank == context_.whole.rank()) context_.request.abandon_rows();
-    double left[] = {problem_.objective().weight(), static_cast<double>(context_.rows.rows())};
-    context_.add_up(left);
-    context_.agreed.weight = left[0];
-    context_.agreed.rows = static_cast<std::int64_t>(left[1]);
-    context_.rows_lost = rows_before_ - context_.agreed.rows;
-    for (const LostRank& lost : trained.lost) {
-      trained.notes.push_back(
-          lost.rows_taken_over_by < 0
-              ? fmt::format("rank {} was lost on the way: {}", lost.rank, lost.sentence)
-              : fmt::format("rank {} was lost on the way, and its rows were taken over by rank {}: {}", lost.rank,
-                            lost.rows_taken_over_by, lost.sentence));
-    }
-    if (context_.rows_lost > 0)
-      trained.notes.push_back(fmt::format(
-          "{} rows of lost ranks are not in the model; --takeover has neighbours read them again", context_.rows_lost));
   }
 
   FitContext& context_;

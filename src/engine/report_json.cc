@@ -68,6 +68,20 @@ Json to_json(const std::vector<LostRank>& lost) {
   return list;
 }
 
+Json to_json(const std::vector<PartReport>& parts) {
+  Json list = Json::array();
+  for (const PartReport& part : parts)
+    list.push_back({{"nodes", part.nodes},
+                    {"rows", part.rows},
+                    {"rounds", part.rounds},
+                    {"objective", part.objective},
+                    {"gradient_norm", part.gradient_norm},
+                    {"stop_reason", name(part.stop_reason)},
+                    {"stop_detail", part.stop_detail},
+                    {"file", part.file}});
+  return list;
+}
+
 // A number that there is none of, such as F without columns, is null.
 Json to_json(const Summary& summary) {
   Json json;
@@ -152,6 +166,7 @@ std::string to_json(const Report& report) {
   if (report.staleness) json["staleness"] = to_json(*report.staleness);
   if (report.network) json["network"] = to_json(*report.network);
   if (!report.lost.empty()) json["lost"] = to_json(report.lost);
+  if (!report.parts.empty()) json["parts"] = to_json(report.parts);
   json["rounds"] = to_json(report.rounds);
   json["dependent_columns"] = report.dependent_columns;
   json["notes"] = report.notes;

@@ -19,6 +19,7 @@
 #include "engine/fit_choice.h"
 #include "engine/launch.h"
 #include "engine/memory_limit.h"
+#include "engine/part_results.h"
 #include "engine/reporter.h"
 #include "engine/starting_point.h"
 #include "engine/stop_request.h"
@@ -193,10 +194,6 @@ class TrainingRows {
     if (streamed_) return streamed_->add(lost);
     append_rows(data_.shard, load_part(request_, data_.encoding, lost, request_.readers, progress));
   }
-  void abandon() {
-    if (streamed_) return streamed_->clear();
-    data_.shard = without_rows(data_.shard);
-  }
 
  private:
   // Collective: where no rank has seen a row, the reason why there is none.
@@ -281,7 +278,6 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
                                 : std::function<void(const std::function<void()>&)>(),
       .losses_end_run = transport == TransportChoice::mpi,
       .adopt = [&](int lost) { rows.adopt(lost, [&] { endpoint.progress(); }); },
-      .abandon_rows = [&] { rows.abandon(); },
       .restore = [&] { return last_checkpoint(options, data.encoding); },
       .on_round =
           [&](const RoundReport& round, double gap) {
@@ -292,7 +288,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   };
   FitResult fitted = fit(request, endpoint, executor);
   const bool speaks = endpoint.rank() == fitted.speaker;
-  if (speaks) checkpoints.save(fitted.report.rounds_done, fitted.model);
+  if (speaks && fitted.leads) checkpoints.save(fitted.report.rounds_done, fitted.model);
   fitted.report.load_seconds = load_seconds;
   fitted.report.tuning = std::move(tuning);
   finish_report(options, data.summary, start, endpoint, fitted.report);
@@ -312,26 +308,24 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
   MemoryLimit memory(options.data.memory_bytes, transport != TransportChoice::mpi);
-  std::optional<TrainResult> result;
-  const auto rank_main = [&](Endpoint& endpoint) {
-    TrainResult mine;
-    if (options.trace) {
-      TracingEndpoint traced(endpoint, transport == TransportChoice::mpi && !options.run.reproducible);
-      mine = train_rank(options, transport, observer, memory, traced);
-      mine.trace = traced.collect();
-    } else {
-      mine = train_rank(options, transport, observer, memory, endpoint);
-    }
-    // As threads, only rank 0 writes here; as processes, there is one rank in each.
-    if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
+  const bool processes = transport == TransportChoice::mpi;
+  PartResults<TrainResult> results;
+  const auto train_one = [&](Endpoint& endpoint) {
+    if (!options.trace) return train_rank(options, transport, observer, memory, endpoint);
+    TracingEndpoint traced(endpoint, processes && !options.run.reproducible);
+    TrainResult mine = train_rank(options, transport, observer, memory, traced);
+    mine.trace = traced.collect();
+    return mine;
   };
-  for (std::string& note : launch(transport, options.run, endpoint_options, rank_main))
-    result->report.notes.push_back(std::move(note));
-  result->report.transport = name(transport);
-  Report& report = result->report;
+  const std::vector<std::string> notes = launch(transport, options.run, endpoint_options, [&](Endpoint& endpoint) {
+    results.collect(endpoint.rank(), processes, [&] { return train_one(endpoint); });
+  });
+  TrainResult result = results.join();
+  result.report.notes.insert(result.report.notes.end(), notes.begin(), notes.end());
+  result.report.transport = name(transport);
   if (options.run.mode == Mode::mapreduce)
-    report.reduce = name(pattern_used(options.run, transport, report.split != "rows"));
-  return std::move(*result);
+    result.report.reduce = name(pattern_used(options.run, transport, result.report.split != "rows"));
+  return result;
 }
 
 }  // namespace muster

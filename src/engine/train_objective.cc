@@ -15,6 +15,7 @@
 #include "engine/launch.h"
 #include "engine/minimise.h"
 #include "engine/objective_shares.h"
+#include "engine/part_results.h"
 #include "engine/reporter.h"
 #include "engine/session_options.h"
 #include "engine/stop_request.h"
@@ -108,15 +109,20 @@ class ObjectiveRun {
     return options;
   }
 
+  double norm_at_start(MapReduce& map_reduce) const {
+    std::vector<double> gradient(start_.size());
+    map_reduce.value_and_gradient(start_, gradient);
+    double square = 0;
+    for (const double g : minimum_norm_subgradient(start_, gradient, options_.l1)) square += g * g;
+    return std::sqrt(square);
+  }
+
   std::vector<double> train(SolverChoice solver, Trained& trained) {
     MapReduceOptions all = map_reduce_options();
     all.judge = [this](const RoundState& state) { return judge(state); };
     all.on_round = [this](const RoundReport& round, const RoundState&) { observe(round); };
     MapReduce map_reduce(objective_, whole_, all);
-    std::vector<double> gradient(start_.size());
-    map_reduce.value_and_gradient(start_, gradient);
-    for (const double g : minimum_norm_subgradient(start_, gradient, options_.l1)) first_norm_ += g * g;
-    first_norm_ = std::sqrt(first_norm_);
+    first_norm_ = norm_at_start(map_reduce);
     if (options_.run.mode != Mode::mapreduce) return train_session(solver, trained);
     SolverResult result =
         minimise(solver, map_reduce, start_,
@@ -137,16 +143,21 @@ class ObjectiveRun {
     take_account(session, trained);
     compute_seconds_ += session.compute_seconds;
     survivors_ = std::move(session.survivors);
+    if (!trained.cut) note_losses(trained.lost, trained.notes);
     return std::move(session.w);
+  }
+
+  StopEstimate estimate() const {
+    const double allowed = options_.stop.tolerance * first_norm_;
+    return {std::vector<double>(start_.size(), 1.0),
+            [allowed](double, double square) { return square <= allowed * allowed; }};
   }
 
   SessionOptions session() {
     SessionOptions options = session_options(options_.run, options_.stop, &stop_request());
     options.penalty = penalty();
     options.l1 = options_.l1;
-    options.estimate.scale.assign(start_.size(), 1.0);
-    const double allowed = options_.stop.tolerance * first_norm_;
-    options.estimate.met = [allowed](double, double square) { return square <= allowed * allowed; };
+    options.estimate = estimate();
     options.judge = [this](const RoundState& state) { return judge(state); };
     options.on_round = [this](const RoundReport& round, std::span<const double>) { observe(round); };
     options.adopt = [this](int lost) { objective_.add(make_(lost, workers_)); };
@@ -170,9 +181,17 @@ class ObjectiveRun {
     if (!options_.run.network.takeover) options.session.adopt = {};
     options.solver = network_solver(solver);
     options.network = options_.run.network;
+    options.regroup = [this](Endpoint& group) {
+      MapReduce map_reduce(objective_, group, map_reduce_options());
+      if (!(map_reduce.weight() > 0)) throw ClusterError("there are no rows left after losses");
+      first_norm_ = norm_at_start(map_reduce);
+      return estimate();
+    };
     DecentralizedResult result = train_decentralized(objective_, whole_, *topology_, start_, options);
     trained.network =
         NetworkReport{topology_->name(), topology_->weights_name(), 0, 0, std::move(result.consensus_distance)};
+    trained.cut = result.cut;
+    trained.leads = result.leads;
     return std::move(result.session);
   }
 
@@ -183,7 +202,7 @@ class ObjectiveRun {
   }
 
   void observe(const RoundReport& round) {
-    if (whole_.rank() != living().members().front()) return;
+    if (options_.run.mode == Mode::mapreduce && whole_.rank() != 0) return;  // sessions tell one rank alone
     const double allowed = options_.stop.tolerance * first_norm_;
     reporter_.training(round, allowed > 0 ? round.gradient_norm / allowed : 0);
   }
@@ -238,21 +257,24 @@ ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double
   endpoint_options.reproducible = options.run.reproducible;
   endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
-  std::optional<ObjectiveResult> result;
-  std::vector<std::string> notes = launch(transport, options.run, endpoint_options, [&](Endpoint& endpoint) {
+  const auto train_one = [&](Endpoint& endpoint) {
     Reporter reporter(observer, endpoint);
     reporter.begin(Progress::Stage::training);
-    ObjectiveResult mine = ObjectiveRun(make, start, options, endpoint, reporter).run();
-    // As threads, one rank alone writes here; as processes, there is one rank in each.
-    if (mine.speaks || transport == TransportChoice::mpi) result = std::move(mine);
+    return ObjectiveRun(make, start, options, endpoint, reporter).run();
+  };
+  const bool processes = transport == TransportChoice::mpi;
+  PartResults<ObjectiveResult> results;
+  const std::vector<std::string> notes = launch(transport, options.run, endpoint_options, [&](Endpoint& endpoint) {
+    results.collect(endpoint.rank(), processes, [&] { return train_one(endpoint); });
   });
-  result->report.notes.insert(result->report.notes.end(), notes.begin(), notes.end());
-  result->report.transport = name(transport);
+  ObjectiveResult result = results.join();
+  result.report.notes.insert(result.report.notes.end(), notes.begin(), notes.end());
+  result.report.transport = name(transport);
   if (options.run.mode == Mode::mapreduce) {
-    result->report.split = "rows";
-    result->report.reduce = name(pattern_used(options.run, transport, false));
+    result.report.split = "rows";
+    result.report.reduce = name(pattern_used(options.run, transport, false));
   }
-  return std::move(*result);
+  return result;
 }
 
 }  // namespace muster

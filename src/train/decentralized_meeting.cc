@@ -8,29 +8,23 @@
 namespace muster {
 namespace {
 
-bool trains(const MeetingOptions& options, int rank) {
-  return std::find(options.training.begin(), options.training.end(), rank) != options.training.end();
-}
-
-// The average of the copies that count, or the one asked for.
+// The average of the copies, or the one asked for.
 std::vector<double> choose_model(Endpoint& endpoint, std::span<const double> copy, std::span<const double> mean,
                                  const MeetingOptions& options) {
-  const bool one = options.node >= 0 && trains(options, options.node);
+  const std::vector<int>& members = endpoint.members();
+  const bool one = std::binary_search(members.begin(), members.end(), options.node);
   std::vector<double> w(mean.begin(), mean.end());
   if (one && endpoint.rank() == options.node) w.assign(copy.begin(), copy.end());
   // The sum of an engine's own allreduce need not have equal bits everywhere.
-  endpoint.broadcast(w, one ? options.node : endpoint.members().front(), Deadline::never());
+  endpoint.broadcast(w, one ? options.node : members.front(), Deadline::never());
   return w;
 }
 
-std::vector<double> distances(Endpoint& endpoint, std::span<const double> copy, std::span<const double> mean,
-                              const MeetingOptions& options) {
+std::vector<double> distances(Endpoint& endpoint, std::span<const double> copy, std::span<const double> mean) {
   std::vector<double> result(static_cast<std::size_t>(endpoint.size()), 0.0);
-  if (trains(options, endpoint.rank())) {
-    double square = 0;
-    for (std::size_t j = 0; j < mean.size(); ++j) square += (copy[j] - mean[j]) * (copy[j] - mean[j]);
-    result[static_cast<std::size_t>(endpoint.rank())] = std::sqrt(square);
-  }
+  double square = 0;
+  for (std::size_t j = 0; j < mean.size(); ++j) square += (copy[j] - mean[j]) * (copy[j] - mean[j]);
+  result[static_cast<std::size_t>(endpoint.rank())] = std::sqrt(square);
   endpoint.allreduce(result, ReduceOp::sum, Deadline::never());
   return result;
 }
@@ -74,16 +68,15 @@ Meeting meet(Endpoint& endpoint, MapReduce& all, std::span<const double> copy, E
              const MeetingOptions& options) {
   Meeting meeting;
   const std::size_t n = all.dimension();
-  const bool mine = trains(options, endpoint.rank());
-  double latest[2] = {mine ? static_cast<double>(ending) : 0, mine ? static_cast<double>(run.rounds) : 0};
+  const auto nodes = static_cast<double>(endpoint.members().size());
+  double latest[2] = {static_cast<double>(ending), static_cast<double>(run.rounds)};
   endpoint.allreduce(latest, ReduceOp::max, Deadline::never());
   meeting.ending = static_cast<Ending>(static_cast<int>(latest[0]));
-  std::vector<double> mean(n, 0.0);
-  if (mine) std::copy(copy.begin(), copy.end(), mean.begin());
+  std::vector<double> mean(copy.begin(), copy.end());
   endpoint.allreduce(mean, ReduceOp::sum, Deadline::never());
-  for (double& value : mean) value /= static_cast<double>(options.training.size());
+  for (double& value : mean) value /= nodes;
   meeting.w = choose_model(endpoint, copy, mean, options);
-  meeting.consensus_distance = distances(endpoint, copy, mean, options);
+  meeting.consensus_distance = distances(endpoint, copy, mean);
 
   std::vector<double> gradient(n);
   RoundState state{static_cast<std::int64_t>(latest[1]), meeting.w, gradient, 0, 0, {}};
@@ -94,7 +87,7 @@ Meeting meet(Endpoint& endpoint, MapReduce& all, std::span<const double> copy, E
   double square = 0;
   for (const double distance : meeting.consensus_distance) square += distance * distance;
   meeting.exact = {state.round, endpoint.now() - run.start, state.value, state.gradient_norm};
-  meeting.exact.consensus_distance = std::sqrt(square / static_cast<double>(options.training.size()));
+  meeting.exact.consensus_distance = std::sqrt(square / nodes);
   Problem::Verdict verdict;
   if (options.judge && meeting.ending != Ending::diverged) verdict = options.judge(state);
   conclude(meeting, verdict, static_cast<bool>(options.judge));

@@ -14,12 +14,11 @@
 #include "train/decentralized_pairwise.h"
 #include "train/decentralized_rounds.h"
 #include "train/gossip.h"
-#include "train/no_rows.h"
 
 namespace muster {
 namespace {
 
-// The last endpoint of a chain of shrunk ones, none of which may outlive the one before.
+// The last endpoint of a chain of them, none of which may outlive the one before.
 class LastOfChain final : public EndpointDecorator {
  public:
   explicit LastOfChain(std::vector<std::unique_ptr<Endpoint>> chain)
@@ -29,6 +28,7 @@ class LastOfChain final : public EndpointDecorator {
   }
   std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
   void broadcast(std::span<double> values, int root, Deadline deadline) override {
     inner().broadcast(values, root, deadline);
   }
@@ -57,7 +57,6 @@ NetworkSession::NetworkSession(Objective& objective, Endpoint& endpoint, const T
   MUSTER_CHECK(topology.nodes() == endpoint.size(), "a node of the topology for each rank");
   run_.start = endpoint.now();
   run_.waited_for_seconds.assign(static_cast<std::size_t>(endpoint.size()), 0.0);
-  nodes_ = endpoint.members();
 }
 
 NetworkSession::~NetworkSession() {
@@ -65,10 +64,6 @@ NetworkSession::~NetworkSession() {
   all_.reset();
   node_.reset();
   while (!survivors_.empty()) survivors_.pop_back();
-}
-
-bool NetworkSession::training() const {
-  return std::find(nodes_.begin(), nodes_.end(), given_.rank()) != nodes_.end();
 }
 
 // Rules that diverge, or settle elsewhere, on graphs of that kind are refused; the same on every rank.
@@ -128,56 +123,47 @@ void NetworkSession::check() const {
 // What every node must know of the others: S, L and the topology's spectrum, once per network.
 void NetworkSession::set_up() {
   Endpoint& group = endpoint();
-  Objective* mine = &objective_;
-  if (!training()) {
-    if (!nothing_) nothing_ = std::make_unique<NoRows>(objective_.dimension(), objective_.tallies());
-    mine = nothing_.get();
-  }
+  if (!survivors_.empty() && options_.regroup) options_.session.estimate = options_.regroup(group);
   MapReduceOptions all;
   all.penalty = options_.session.penalty;
   all.l1 = options_.session.l1;
-  all_ = std::make_unique<MapReduce>(*mine, group, std::move(all));
-  node_ = std::make_unique<NodeObjective>(*mine, group, options_.session);
-  node_->share_among(static_cast<int>(nodes_.size()), all_->weight());
-  double agreed[3] = {training() ? node_->lipschitz(options_.session.seed) : 0, 0, 0};
-  if (group.rank() == nodes_.front()) {
+  all_ = std::make_unique<MapReduce>(objective_, group, std::move(all));
+  node_ = std::make_unique<NodeObjective>(objective_, group, options_.session);
+  node_->share_among(static_cast<int>(group.members().size()), all_->weight());
+  const int first = group.members().front();
+  double agreed[4] = {node_->lipschitz(options_.session.seed), 0, 0, static_cast<double>(run_.rounds)};
+  if (group.rank() == first) {
     const Spectrum spectrum = muster::spectrum(topology_);
     agreed[1] = spectrum.lambda2_modulus;
     agreed[2] = spectrum.spectral_gap;
   }
   group.allreduce(agreed, ReduceOp::max, Deadline::never());
   if (!std::isfinite(agreed[0])) throw InputError("the curvature of the objective is not finite");
-  if (!training()) return;
-  StageContext context{group,
-                       topology_,
-                       *node_,
-                       options_,
-                       run_,
-                       static_cast<int>(nodes_.size()),
-                       nodes_.front(),
-                       agreed[0] > 0 ? agreed[0] : 1,
-                       {}};
+  // A loss stops nodes far from it some rounds later than its neighbours; the limit on rounds is to stop them together.
+  const bool in_rounds = options_.solver != NetworkSolver::pairwise;
+  if (in_rounds) run_.rounds = static_cast<std::int64_t>(agreed[3]);
+  StageContext context{group, topology_, *node_, options_, run_, first, agreed[0] > 0 ? agreed[0] : 1, {}};
   context.spectrum.lambda2_modulus = agreed[1];
   context.spectrum.spectral_gap = agreed[2];
-  if (options_.solver == NetworkSolver::pairwise)
-    stage_ = std::make_unique<PairwiseStage>(context, w_);
-  else
+  if (in_rounds)
     stage_ = std::make_unique<RoundsStage>(context, w_);
+  else
+    stage_ = std::make_unique<PairwiseStage>(context, w_);
 }
 
 Meeting NetworkSession::train_and_meet() {
-  MeetingOptions options{nodes_, options_.network.node, options_.session.judge, options_.session.l1};
+  const MeetingOptions options{options_.network.node, options_.session.judge, options_.session.l1};
   int tightened = 0;
   while (true) {
-    Ending ending = stage_ ? stage_->train() : Ending::met;
-    if (stage_) w_ = stage_->w();
+    Ending ending = stage_->train();
+    w_ = stage_->w();
     // The estimate has been made as strict as it can be.
     if (ending == Ending::met && tightened == 60) ending = Ending::stalled;
     Meeting meeting = meet(endpoint(), *all_, w_, ending, run_, options);
     run_.record(meeting.exact);
     if (meeting.stop) return meeting;
     ++tightened;
-    if (stage_) stage_->tighten();
+    stage_->tighten();
   }
 }
 
@@ -232,7 +218,7 @@ bool NetworkSession::shrink(const PeerLost* lost) {
     const bool seen = lost != nullptr && lost->rank() == member;
     bury(member, seen ? lost->what() : fmt::format("rank {} was lost", member));
   }
-  choose_part();
+  keep_part();
   // A directed graph's rows do not sum to 1 without a node's: push-sum, as it is, is exact there.
   if (options_.solver == NetworkSolver::gradient_tracking && !topology_.doubly_stochastic()) {
     options_.solver = NetworkSolver::push_sum;
@@ -251,7 +237,7 @@ void NetworkSession::bury(int dead, const std::string& sentence) {
     heir = neighbour;
     break;
   }
-  topology_ = topology_.without(dead);
+  topology_ = topology_.without(std::span(&dead, 1));
   lost_.push_back({dead, sentence, options_.session.adopt ? heir : -1});
   if (options_.session.adopt && heir == given_.rank()) options_.session.adopt(dead);
   for (LostRank& earlier : lost_) {  // what the dead had taken over itself
@@ -261,17 +247,26 @@ void NetworkSession::bury(int dead, const std::string& sentence) {
   }
 }
 
-void NetworkSession::choose_part() {
+void NetworkSession::keep_part() {
   const std::vector<std::vector<int>> parts = topology_.components();
-  if (parts.size() > 1 && !options_.network.allow_parts)
-    throw ClusterError(fmt::format("the loss of rank {} cuts the network into parts: {}", lost_.back().rank,
-                                   describe_components(parts)));
-  nodes_ = parts.front();
-  for (std::size_t i = 1; i < parts.size(); ++i)
-    for (const int node : parts[i]) {
-      topology_ = topology_.without(node);
-      lost_.push_back({node, fmt::format("rank {} is cut off from the largest part of the network", node), -1});
-    }
+  if (parts.size() == 1) return;
+  if (!options_.network.allow_parts)
+    throw ClusterError(
+        fmt::format("the loss of rank {} cuts the network into parts: {}; with --allow-parts each goes on by itself",
+                    lost_.back().rank, describe_components(parts)));
+  const int self = given_.rank();
+  std::vector<int> mine, others;
+  for (const std::vector<int>& part : parts) {
+    if (std::binary_search(part.begin(), part.end(), self))
+      mine = part;
+    else
+      others.insert(others.end(), part.begin(), part.end());
+  }
+  cut_ = true;
+  leads_ = leads_ && mine.front() == endpoint().members().front();
+  if (!leads_) options_.session.on_round = {};
+  topology_ = topology_.without(others);
+  survivors_.push_back(endpoint().subset(std::move(mine)));
 }
 
 // By rank: gradients, then seconds waited for it.
@@ -300,6 +295,8 @@ DecentralizedResult NetworkSession::finish(Meeting meeting, std::span<const doub
   session.history = std::move(run_.history);
   session.lost = std::move(lost_);
   result.consensus_distance = std::move(meeting.consensus_distance);
+  result.cut = cut_;
+  result.leads = leads_;
   if (!survivors_.empty()) session.survivors = std::make_unique<LastOfChain>(std::move(survivors_));
   survivors_.clear();
   return result;

@@ -5,6 +5,10 @@
 // with a model and others to train on alone. They drop the node from the topology, whose weights are renormalised,
 // share its rows out where the caller can have them read again, and begin the rule anew from their present copies: what
 // an exact rule keeps beside the copies belongs to the old network.
+//
+// A cut: where the network falls into parts and the caller allows it, each part goes on as a network of its own, on the
+// sum over its own rows. All know the parts without a word, and from there on no part waits for another, or hears of
+// it.
 #pragma once
 
 #include <memory>
@@ -28,7 +32,6 @@ class NetworkSession {
 
  private:
   Endpoint& endpoint() { return survivors_.empty() ? given_ : *survivors_.back(); }
-  bool training() const;
   void check() const;
   void check_rule() const;
   void set_up();
@@ -38,20 +41,19 @@ class NetworkSession {
   // Whether members are gone: then a network of the others is to be set up. lost: the loss seen here, or null.
   bool shrink(const PeerLost* lost);
   void bury(int dead, const std::string& sentence);
-  void choose_part();
+  void keep_part();
   std::vector<int> neighbours(int node) const;
   DecentralizedResult finish(Meeting meeting, std::span<const double> counts);
 
   Objective& objective_;
-  std::unique_ptr<Objective> nothing_;  // what a rank computes with that does not train
   Endpoint& given_;
-  std::vector<std::unique_ptr<Endpoint>> survivors_;  // each shrunk from the one before
+  std::vector<std::unique_ptr<Endpoint>> survivors_;  // each made from the one before
   Topology topology_;
   DecentralizedOptions options_;
   std::vector<double> w_;
   NetworkRun run_;
-  std::vector<int> nodes_;  // that train: the living, or the largest part of them
   std::vector<LostRank> lost_;
+  bool cut_ = false, leads_ = true;  // DecentralizedResult
 
   // Of the present network:
   std::unique_ptr<NodeObjective> node_;

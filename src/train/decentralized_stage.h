@@ -35,12 +35,11 @@ struct NetworkRun {
 
 struct StageContext {
   Endpoint& endpoint;
-  const Topology& topology;  // of the living that train; strongly connected
+  const Topology& topology;  // of the endpoint's members; strongly connected
   NodeObjective& node;
   const DecentralizedOptions& options;
   NetworkRun& run;
-  int nodes = 0;         // that train
-  int first = 0;         // the lowest of them: its clock is the time limit's, it alone calls on_round
+  int first = 0;         // the lowest member: its clock is the time limit's, it alone calls on_round
   double lipschitz = 1;  // L: the largest of all φ_k
   Spectrum spectrum;
 

@@ -153,26 +153,28 @@ const std::string& Topology::note() const {
   return data_->note;
 }
 
-Topology Topology::without(int node) const {
-  MUSTER_CHECK(node >= 0 && node < nodes() && living(node), "a node that is there can be left out");
+Topology Topology::without(std::span<const int> gone) const {
   Data data{name(), weights_name(), note(), data_->dead, {}, symmetric()};
-  data.dead[index(node)] = true;
+  for (const int node : gone) {
+    MUSTER_CHECK(node >= 0 && node < nodes() && living(node), "a node that is there can be left out");
+    data.dead[index(node)] = true;
+  }
   for (const MixingRound& round : data_->rounds) {
     std::vector<Edge> edges;
     std::vector<double> weights, selves(index(nodes()), 1.0);
     for (int k = 0; k < nodes(); ++k) {
       if (data.dead[index(k)]) continue;
       const MixingRow& row = round.rows[index(k)];
-      // Symmetric: what went to the dead node stays at home. Directed: the rest of the column (or row) grows to 1.
+      // Symmetric: what went to dead nodes stays at home. Directed: the rest of the column (or row) grows to 1.
       const bool by_column = column_stochastic();
       double lost = 0;
       for (const WeightedNeighbour& n : by_column ? row.out : row.in)
-        if (n.node == node) lost = n.weight;
+        if (data.dead[index(n.node)]) lost += n.weight;
       const bool alone = 1 - lost <= kRounding;
       const double factor = symmetric() || alone ? 1 : 1 / (1 - lost);
       selves[index(k)] = alone ? 1 : symmetric() ? row.self + lost : row.self * factor;
       for (const WeightedNeighbour& n : by_column ? row.out : row.in) {
-        if (n.node == node || (symmetric() && n.node < k)) continue;
+        if (data.dead[index(n.node)] || (symmetric() && n.node < k)) continue;
         edges.push_back(by_column ? Edge{k, n.node} : Edge{n.node, k});
         weights.push_back(n.weight * factor);
       }

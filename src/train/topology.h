@@ -38,10 +38,10 @@ class Topology {
   const MixingRow& row(int node, std::int64_t round = 0) const;
   const std::string& note() const;  // what was made of the user's graph ("bipartite: made lazy"), or empty
 
-  // Without the dead node: its edges gone, the weights of the living renormalised so that they stay doubly stochastic
-  // (symmetric: its weight returns to the neighbours' selves; directed: columns renormalised). The node numbers stay;
-  // its own row is self = 1.
-  Topology without(int node) const;
+  // Without the dead nodes: their edges gone, the weights of the living renormalised so that they stay doubly
+  // stochastic (symmetric: a dead node's weight returns to the neighbours' selves; directed: columns renormalised). The
+  // node numbers stay; a dead node's own row is self = 1.
+  Topology without(std::span<const int> nodes) const;
 
   // Strongly connected components of the union over a period, each ascending, largest first; dead nodes left out.
   std::vector<std::vector<int>> components() const;

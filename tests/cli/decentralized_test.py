@@ -186,9 +186,71 @@ def test_a_network_that_a_death_cuts_is_reported_with_its_parts(tmp_path, table)
     cluster = tmp_path / "c.toml"
     cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
     arguments = [table, *LOGISTIC, *NETWORK, "--topology", "line", "-n", 6, "--simulate", cluster]
-    refused(run("train", *arguments, "-o", tmp_path / "m.json", code=None), "0-1", "3-5", code=4)
-    _, report = trained(tmp_path, *arguments, "--allow-parts")
-    assert sum(w["rows"] > 0 for w in report["workers"]) == 3
+    refused(run("train", *arguments, "-o", tmp_path / "m.json", code=None), "0-1", "3-5", "--allow-parts", code=4)
+    assert not (tmp_path / "m.json").exists()
+
+
+def rows_of(path, table, counts, nodes):
+    """The file of these nodes' rows alone: nodes hold rows in the order of the file."""
+    lines = table.read_text(encoding="utf-8").splitlines()
+    first = sum(counts[:nodes[0]])
+    path.write_text("\n".join([lines[0], *lines[1 + first:1 + first + sum(counts[k] for k in nodes)]]) + "\n",
+                    encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("options, topology, deaths, parts", [
+    ([], "line", [(3, 0.004)], [[4, 5, 6, 7], [0, 1, 2]]),
+    (["--sync", "async"], "line", [(3, 0.004)], [[4, 5, 6, 7], [0, 1, 2]]),
+    (["--solver", "gradient-tracking"], "ring", [(0, 0.004), (6, 0.005)], [[1, 2, 3, 4, 5], [7]]),
+    (["--standardize"], "star", [(0, 0.003)], [[k] for k in (2, 3, 4, 5, 6, 7, 1)]),
+], ids=["line", "without-rounds", "ring", "star"])
+def test_each_part_of_a_cut_network_has_the_model_of_its_own_rows(tmp_path, table, options, topology, deaths, parts):
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("".join(f"[[failures.deaths]]\nnode = {node}\nat = {at}\n" for node, at in deaths),
+                       encoding="utf-8")
+    arguments = [table, *SQUARED, *NETWORK, *options, "--topology", topology, "-n", 8, "--tolerance", "1e-15"]
+    _, whole = trained(tmp_path, *arguments, "--transport", "sim", name="whole")
+    counts = [worker["rows"] for worker in whole["workers"]]
+    _, report = trained(tmp_path, *arguments, "--simulate", cluster, "--allow-parts", name="m")
+    found = {tuple(part["nodes"]): part for part in report["parts"]}
+    assert set(found) == {tuple(nodes) for nodes in parts}
+    rows = [part["rows"] for part in report["parts"]]
+    assert rows == sorted(rows, reverse=True) and report["certificate"]["rows_read"] == rows[0]
+    assert [part["file"] for part in report["parts"]] == \
+        [str(tmp_path / name) for name in ["m.json", *(f"m.part{i}.json" for i in range(2, len(parts) + 1))]]
+    assert [lost["rank"] for lost in report["lost"]] == [node for node, _ in deaths]
+    assert [w["rows"] > 0 for w in report["workers"]] == [k not in dict(deaths) for k in range(8)]
+    for nodes, part in found.items():
+        assert part["rows"] == sum(counts[k] for k in nodes) and part["stop_reason"] == "converged"
+        best, truth = trained(tmp_path, rows_of(tmp_path / "rows.csv", table, counts, nodes), *SQUARED, name="best")
+        if "--standardize" not in options:  # which is by the columns of all rows
+            assert read_model(part["file"]).vector == pytest.approx(best.vector, rel=1e-8)
+            assert part["objective"] == pytest.approx(objective(truth), rel=1e-12)
+        certificate = read_model(part["file"]).text["certificate"]
+        assert certificate["objective"] == part["objective"]
+        assert certificate["gradient_norm"] == part["gradient_norm"] < 1e-6
+
+
+def test_the_parts_are_told_to_people_too(tmp_path, table):
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
+    arguments = [table, *SQUARED, *NETWORK, "--topology", "line", "-n", 6, "--simulate", cluster, "--allow-parts"]
+    told = run("train", *arguments, "-o", tmp_path / "m.json").stdout
+    lines = [line.split() for line in told.splitlines()]
+    assert [line[0] for line in lines if line and line[-1].endswith((".json"))] == ["3-5", "0-1"]
+    refused(run("train", *arguments, "-o", "-", code=None), "--allow-parts", "--output")
+
+
+def test_a_part_that_has_no_model_is_named_and_the_others_go_on(tmp_path, table):
+    """Rows are sorted by class, so that node 0 alone has rows of one class only."""
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 1\nat = 0.004\n", encoding="utf-8")
+    _, report = trained(tmp_path, table, *LOGISTIC, *NETWORK, "--topology", "line", "-n", 6, "--simulate", cluster,
+                        "--allow-parts")
+    assert [part["nodes"] for part in report["parts"]] == [[2, 3, 4, 5]]
+    assert [lost["rank"] for lost in report["lost"]] == [0, 1]
+    assert "needs both levels" in report["lost"][0]["sentence"]
 
 
 def test_a_graph_in_parts_is_refused_with_its_parts_named(tmp_path, table):

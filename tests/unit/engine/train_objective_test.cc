@@ -176,6 +176,29 @@ TEST(TrainObjective, TheShareOfALostWorkerIsMadeAgain) {
   EXPECT_EQ(result.report.lost[0].rank, 1);
 }
 
+TEST(TrainObjective, EveryPartOfACutNetworkHasItsOwnMinimiser) {
+  const auto make = [](int worker, int workers) {
+    return std::make_unique<Distances>(worker, workers, true, worker == 1 ? 12 : -1);
+  };
+  ObjectiveOptions options = in_mode(Mode::decentralized, 4);
+  options.run.network.topology = "line";
+  options.run.network.allow_parts = true;
+  const ObjectiveResult result = train_objective(make, {0, 0, 0}, options);
+  ASSERT_EQ(result.other_parts.size(), 1u);
+  ASSERT_EQ(result.report.parts.size(), 2u);
+  EXPECT_EQ(result.report.parts[0].nodes, std::vector<int>{0});  // of as many rows, that of the lowest rank
+  EXPECT_EQ(result.report.parts[1].nodes, (std::vector<int>{2, 3}));
+  const double first[] = {0.5, 3, -0.5}, second[] = {-0.5, 1.5, 1.5};  // means of the points 0 and 4, 2 and 3
+  for (std::size_t j = 0; j < 3; ++j) {
+    EXPECT_NEAR(result.w[j], first[j], 1e-7);
+    EXPECT_NEAR(result.other_parts[0].w[j], second[j], 1e-7);
+  }
+  ASSERT_EQ(result.report.lost.size(), 1u);
+  EXPECT_NE(result.report.lost[0].sentence.find("the disk is gone"), std::string::npos);
+  for (const std::size_t r : {0, 2, 3}) EXPECT_GT(result.report.workers[r].updates, 0) << r;
+  EXPECT_EQ(result.report.workers[1].role, "lost");
+}
+
 TEST(TrainObjective, RefusesWhatDoesNotFit) {
   const auto make = [](int worker, int workers) { return std::make_unique<Distances>(worker, workers, true); };
   EXPECT_THROW(train_objective(make, {0, 0}, in_mode(Mode::mapreduce, 2)), InputError);

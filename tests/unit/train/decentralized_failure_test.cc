@@ -2,59 +2,19 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cmath>
 #include <map>
 #include <set>
 #include <string>
 
 #include "cluster/endpoint_decorator.h"
-#include "cluster/sim/sim_launch.h"
 #include "cluster/tags.h"
 #include "cluster/threads/threads_launch.h"
-#include "decentralized_shards.h"
+#include "decentralized_losses.h"
 #include "muster/error.h"
 #include "train/gossip.h"
 
 namespace muster {
 namespace {
-
-const EndpointOptions kEndpoint{.silence_seconds = 0.5, .tolerate_losses = true};
-
-// Slow enough that a death at 0.05 s is in the middle of training.
-ClusterModel slow_cluster() {
-  ClusterModel model;
-  model.default_node.flops_per_second = 1e6;
-  model.inter_host.latency_seconds = 1e-4;
-  return model;
-}
-
-struct Outcome {
-  std::map<int, DecentralizedResult> results;  // of those that returned
-  std::set<std::string> errors;
-  double seconds = 0;  // virtual
-};
-
-Outcome train(const Problem5& problem, const Topology& topology, const DecentralizedOptions& options,
-              const ClusterModel& model, bool takeover) {
-  Outcome outcome;
-  const SimReport report = run_simulated(topology.nodes(), model, kEndpoint, [&](Endpoint& endpoint) {
-    OwnShard mine = problem.shard(endpoint.rank());
-    DecentralizedOptions own = options;
-    if (takeover) {
-      own.session.adopt = [&](int lost) { mine.take_over(problem.shard(lost)); };
-    }
-    try {
-      DecentralizedResult result =
-          train_decentralized(mine, endpoint, topology, std::vector<double>(Problem5::kDimension, 0.0), own);
-      result.session.survivors.reset();
-      outcome.results[endpoint.rank()] = std::move(result);
-    } catch (const ClusterError& error) {
-      outcome.errors.insert(error.what());
-    }
-  });
-  outcome.seconds = report.seconds;
-  return outcome;
-}
 
 class Rules : public testing::TestWithParam<NetworkSolver> {};
 INSTANTIATE_TEST_SUITE_P(DecentralizedFailure, Rules,
@@ -70,8 +30,8 @@ TEST_P(Rules, ADeadNodeIsDroppedAndTheOthersEndAtTheirMinimiser) {
   const Problem5 problem = Problem5::squared(8);
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 3, .at = 0.05});
-  const Outcome outcome =
-      train(problem, graph_for(GetParam(), "ring", 8), network_options(problem, GetParam(), 1e-10), model, false);
+  const LossOutcome outcome = train_with_losses(problem, graph_for(GetParam(), "ring", 8),
+                                                network_options(problem, GetParam(), 1e-10), model, false);
   EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
   ASSERT_EQ(outcome.results.size(), 7u);
   for (const auto& [rank, result] : outcome.results) {
@@ -88,8 +48,8 @@ TEST_P(Rules, WithTakeoverTheEndIsTheOptimumOfAllRows) {
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 3, .at = 0.05});
   model.deaths.push_back({.node = 6, .at = 0.9});
-  const Outcome outcome =
-      train(problem, graph_for(GetParam(), "hypercube", 8), network_options(problem, GetParam(), 1e-10), model, true);
+  const LossOutcome outcome = train_with_losses(problem, graph_for(GetParam(), "hypercube", 8),
+                                                network_options(problem, GetParam(), 1e-10), model, true);
   EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
   ASSERT_GE(outcome.results.size(), 6u);
   for (const auto& [rank, result] : outcome.results) {
@@ -105,12 +65,13 @@ TEST_P(Rules, ADeathAtAnyMomentDoesNoHarm) {
   const Problem5 problem = Problem5::squared(5);
   const std::vector<double> all = problem.minimiser(), left = problem.minimiser({2});
   const DecentralizedOptions options = network_options(problem, GetParam(), 1e-6);
-  const double end = train(problem, graph_for(GetParam(), "ring", 5), options, slow_cluster(), false).seconds;
+  const double end =
+      train_with_losses(problem, graph_for(GetParam(), "ring", 5), options, slow_cluster(), false).seconds;
   std::set<std::size_t> living;
   for (int k = 0; k < 60; ++k) {
     ClusterModel model = slow_cluster();
     model.deaths.push_back({.node = 2, .at = k < 15 ? end * k / 15 : end - 5e-5 * (56 - k)});
-    const Outcome outcome = train(problem, graph_for(GetParam(), "ring", 5), options, model, false);
+    const LossOutcome outcome = train_with_losses(problem, graph_for(GetParam(), "ring", 5), options, model, false);
     EXPECT_TRUE(outcome.errors.empty()) << model.deaths[0].at << ": " << *outcome.errors.begin();
     living.insert(outcome.results.size());
     const bool lost = !outcome.results.at(0).session.lost.empty();
@@ -128,8 +89,9 @@ TEST(DecentralizedFailure, AChangingGraphGoesOnExactlyWithoutANode) {
   const Problem5 problem = Problem5::squared(8);
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 3, .at = 0.02});
-  const Outcome outcome = train(problem, graph("one-peer-exponential", 8),
-                                network_options(problem, NetworkSolver::gradient_tracking, 1e-10), model, false);
+  const LossOutcome outcome =
+      train_with_losses(problem, graph("one-peer-exponential", 8),
+                        network_options(problem, NetworkSolver::gradient_tracking, 1e-10), model, false);
   ASSERT_EQ(outcome.results.size(), 7u);
   ASSERT_EQ(outcome.results.at(0).session.lost.size(), 1u);
   EXPECT_EQ(outcome.results.at(0).session.reason, StopReason::converged) << outcome.results.at(0).session.detail;
@@ -140,26 +102,12 @@ TEST(DecentralizedFailure, ACutNetworkIsReportedWithItsParts) {
   const Problem5 problem = Problem5::squared(7);
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 2, .at = 0.05});
-  const Outcome outcome = train(problem, graph("line", 7), network_options(problem, NetworkSolver::nids), model, false);
+  const LossOutcome outcome =
+      train_with_losses(problem, graph("line", 7), network_options(problem, NetworkSolver::nids), model, false);
   EXPECT_TRUE(outcome.results.empty());
   ASSERT_EQ(outcome.errors.size(), 1u);
-  EXPECT_NE(outcome.errors.begin()->find("3-6 | 0-1"), std::string::npos) << *outcome.errors.begin();
-}
-
-TEST(DecentralizedFailure, TheLargestPartGoesOnIfAllowed) {
-  const Problem5 problem = Problem5::squared(7);
-  ClusterModel model = slow_cluster();
-  model.deaths.push_back({.node = 2, .at = 0.05});
-  DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
-  options.network.allow_parts = true;
-  const Outcome outcome = train(problem, graph("line", 7), options, model, false);
-  EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
-  ASSERT_EQ(outcome.results.size(), 6u);
-  for (const auto& [rank, result] : outcome.results) {
-    EXPECT_EQ(result.session.reason, StopReason::converged);
-    EXPECT_LT(distance(result.session.w, problem.minimiser({0, 1, 2})), 1e-9);
-    EXPECT_EQ(result.session.lost.size(), 3u);
-  }
+  EXPECT_NE(outcome.errors.begin()->find("3-6 | 0-1; with --allow-parts"), std::string::npos)
+      << *outcome.errors.begin();
 }
 
 TEST_P(Rules, ALinkThatIsSlowOrCutForAWhileDoesNoHarm) {
@@ -174,8 +122,8 @@ TEST_P(Rules, ALinkThatIsSlowOrCutForAWhileDoesNoHarm) {
     if (!cut) fault.delay_seconds = 0.02, fault.loss = 0.1, fault.retransmit_seconds = 0.01;
     ClusterModel model = slow_cluster();
     model.link_faults.push_back(fault);
-    const Outcome outcome =
-        train(problem, graph_for(GetParam(), "ring", 6), network_options(problem, GetParam()), model, false);
+    const LossOutcome outcome = train_with_losses(problem, graph_for(GetParam(), "ring", 6),
+                                                  network_options(problem, GetParam()), model, false);
     ASSERT_EQ(outcome.results.size(), 6u);
     EXPECT_LT(distance(outcome.results.at(0).session.w, problem.minimiser()), 1e-10);
     EXPECT_TRUE(outcome.results.at(0).session.lost.empty());
@@ -228,6 +176,7 @@ class Counting final : public EndpointDecorator {
   }
   std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
 
  private:
   std::map<int, std::set<std::size_t>>& sizes_;
@@ -243,6 +192,7 @@ class Tallying final : public EndpointDecorator {
   }
   std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
 
  private:
   std::map<std::string, std::int64_t>& sent_;

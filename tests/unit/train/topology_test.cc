@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <set>
@@ -93,23 +94,40 @@ TEST(Topology, RowsAndColumnsSumToOneAndTheDistanceShrinksByTheSecondEigenvalue)
 }
 
 TEST(Topology, ADeadNodeLeavesTheLivingDoublyStochasticAndACutIsFound) {
-  const Topology ring = make("ring", 8).without(3);
+  const Topology ring = make("ring", 8).without(std::array{3});
   EXPECT_TRUE(ring.doubly_stochastic());
   EXPECT_EQ(ring.components().size(), 1U);
   for (const WeightedNeighbour& neighbour : ring.row(2).in) EXPECT_NE(neighbour.node, 3);
-  const Topology line = make("line", 6).without(2);
+  const Topology line = make("line", 6).without(std::array{2});
   const std::vector<std::vector<int>> parts{{3, 4, 5}, {0, 1}};
   EXPECT_EQ(line.components(), parts);
   EXPECT_THROW(check_connected(line), InputError);
 }
 
 TEST(Topology, ADeadNodeLeavesADirectedGraphsColumnsSummingToOne) {
-  const Topology exponential = make("exponential", 8).without(3);
+  const Topology exponential = make("exponential", 8).without(std::array{3});
   EXPECT_TRUE(exponential.column_stochastic() && !exponential.row_stochastic());
   EXPECT_NEAR(exponential.row(2).self, 1.0 / 3, 1e-15);  // one of its three neighbours is gone
   EXPECT_EQ(exponential.row(3).self, 1);
   const std::vector<std::vector<int>> parts{{0, 1, 2, 4, 5, 6, 7}};
   EXPECT_EQ(exponential.components(), parts);
+}
+
+TEST(Topology, NodesLeftOutTogetherAreAsThoseLeftOutInTurn) {
+  for (const char* spec : {"torus:4x4", "exponential", "one-peer-exponential"}) {
+    const Topology together = make(spec, 16).without(std::array{3, 7, 11});
+    const Topology in_turn = make(spec, 16).without(std::array{11}).without(std::array{3}).without(std::array{7});
+    for (int k = 0; k < 16; ++k)
+      for (int round = 0; round < together.period(); ++round) {
+        const MixingRow &one = together.row(k, round), &other = in_turn.row(k, round);
+        EXPECT_NEAR(one.self, other.self, 1e-15) << spec;
+        ASSERT_EQ(one.in.size(), other.in.size()) << spec;
+        for (std::size_t i = 0; i < one.in.size(); ++i) {
+          EXPECT_EQ(one.in[i].node, other.in[i].node) << spec;
+          EXPECT_NEAR(one.in[i].weight, other.in[i].weight, 1e-15) << spec;
+        }
+      }
+  }
 }
 
 TEST(Topology, RandomRegularGraphsAreSimpleRegularConnectedAndOfTheirSeed) {
