@@ -29,6 +29,9 @@ void GroupEndpoint::throw_lost(int member) {
   const Outcome end = *ended(member);
   const std::string name = station_.name(run_rank(member));
   if (end.ending == RankEnding::cancelled) throw Cancelled(end.sentence);
+  // Meant to be thrown by every rank. Where one throws it alone, so do those that wait for it, and those that wait for
+  // them.
+  if (end.ending == RankEnding::input_error) throw InputError(end.sentence);
   Outcome why = end;
   if (end.ending == RankEnding::ok) why.sentence = "left the group while others waited for it";
   station_.note_loss(run_rank(member), why);

@@ -115,8 +115,7 @@ class SessionTrainer {
     DecentralizedResult result =
         train_decentralized(problem_.objective(), context_.endpoint(), topology, std::move(start), options);
     trained.network = describe_network(std::move(result.consensus_distance));
-    trained.cut = result.cut;
-    trained.leads = result.leads;
+    take_network_account(result, trained);
     return std::move(result.session);
   }
 

@@ -29,6 +29,13 @@ void take_account(SessionResult& session, Trained& trained) {
   trained.lost = std::move(session.lost);
 }
 
+void take_network_account(const DecentralizedResult& result, Trained& trained) {
+  if (result.solver == NetworkSolver::push_sum) trained.solver = name(SolverChoice::push_sum);
+  trained.notes.insert(trained.notes.end(), result.notes.begin(), result.notes.end());
+  trained.cut = result.cut;
+  trained.leads = result.leads;
+}
+
 ServerSolver server_solver(SolverChoice solver) {
   switch (solver) {
     case SolverChoice::sgd:

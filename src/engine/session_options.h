@@ -14,6 +14,8 @@ namespace muster {
 SessionOptions session_options(const RunOptions& run, const StopOptions& stop, const CancellationToken* cancellation);
 // Moves what a session tells of its run into what a report is made of.
 void take_account(SessionResult& session, Trained& trained);
+// Likewise, beside its session.
+void take_network_account(const DecentralizedResult& result, Trained& trained);
 
 ServerSolver server_solver(SolverChoice solver);
 NetworkSolver network_solver(SolverChoice solver);

@@ -190,8 +190,7 @@ class ObjectiveRun {
     DecentralizedResult result = train_decentralized(objective_, whole_, *topology_, start_, options);
     trained.network =
         NetworkReport{topology_->name(), topology_->weights_name(), 0, 0, std::move(result.consensus_distance)};
-    trained.cut = result.cut;
-    trained.leads = result.leads;
+    take_network_account(result, trained);
     return std::move(result.session);
   }
 

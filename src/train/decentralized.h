@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "train/session.h"
@@ -28,6 +29,8 @@ struct DecentralizedOptions {
 struct DecentralizedResult {
   SessionResult session;                   // w: the average of the living nodes' copies, or the copy of network.node
   std::vector<double> consensus_distance;  // by node: |w_k − mean|; on every rank
+  NetworkSolver solver = NetworkSolver::nids;  // at the end: after a loss it may be another than was asked for
+  std::vector<std::string> notes;              // of what losses have changed
   // Losses have cut the network (NetworkOptions::allow_parts), and this is the result of the part that this rank is in:
   // the model of its rows, and its nodes alone are session.survivors and share the result.
   bool cut = false;

@@ -219,12 +219,7 @@ bool NetworkSession::shrink(const PeerLost* lost) {
     bury(member, seen ? lost->what() : fmt::format("rank {} was lost", member));
   }
   keep_part();
-  // A directed graph's rows do not sum to 1 without a node's: push-sum, as it is, is exact there.
-  if (options_.solver == NetworkSolver::gradient_tracking && !topology_.doubly_stochastic()) {
-    options_.solver = NetworkSolver::push_sum;
-    options_.network.local_steps = 1;
-    options_.session.compression = {};
-  }
+  if (options_.solver == NetworkSolver::gradient_tracking && !topology_.doubly_stochastic()) change_to_push_sum();
   return true;
 }
 
@@ -269,6 +264,21 @@ void NetworkSession::keep_part() {
   survivors_.push_back(endpoint().subset(std::move(mine)));
 }
 
+// A directed graph's rows do not sum to 1 without a node's: push-sum, as it is, is exact there.
+void NetworkSession::change_to_push_sum() {
+  std::string without;
+  if (options_.network.local_steps > 1) without = ", without --local-steps";
+  if (options_.session.compression.kind != MessageCompression::Kind::none)
+    without += without.empty() ? ", without --compress" : " and --compress";
+  notes_.push_back(
+      fmt::format("the rows of the weights no longer sum to 1 after the loss of rank {}: push-sum took the place of "
+                  "gradient-tracking{}",
+                  lost_.back().rank, without));
+  options_.solver = NetworkSolver::push_sum;
+  options_.network.local_steps = 1;
+  options_.session.compression = {};
+}
+
 // By rank: gradients, then seconds waited for it.
 std::vector<double> NetworkSession::count() {
   const std::size_t size = static_cast<std::size_t>(given_.size());
@@ -295,6 +305,12 @@ DecentralizedResult NetworkSession::finish(Meeting meeting, std::span<const doub
   session.history = std::move(run_.history);
   session.lost = std::move(lost_);
   result.consensus_distance = std::move(meeting.consensus_distance);
+  const std::vector<int>& members = endpoint().members();
+  if (options_.network.node >= 0 && !std::binary_search(members.begin(), members.end(), options_.network.node))
+    notes_.push_back(fmt::format("node {} is not among the nodes {}: their model is the average of their copies",
+                                 options_.network.node, describe_components({members})));
+  result.solver = options_.solver;
+  result.notes = std::move(notes_);
   result.cut = cut_;
   result.leads = leads_;
   if (!survivors_.empty()) session.survivors = std::make_unique<LastOfChain>(std::move(survivors_));

@@ -42,6 +42,7 @@ class NetworkSession {
   bool shrink(const PeerLost* lost);
   void bury(int dead, const std::string& sentence);
   void keep_part();
+  void change_to_push_sum();
   std::vector<int> neighbours(int node) const;
   DecentralizedResult finish(Meeting meeting, std::span<const double> counts);
 
@@ -53,6 +54,7 @@ class NetworkSession {
   std::vector<double> w_;
   NetworkRun run_;
   std::vector<LostRank> lost_;
+  std::vector<std::string> notes_;
   bool cut_ = false, leads_ = true;  // DecentralizedResult
 
   // Of the present network:

@@ -182,6 +182,15 @@ def test_a_node_that_dies_is_dropped_or_taken_over(tmp_path, table):
     assert objective(full) == pytest.approx(objective(best), rel=1e-8)
 
 
+def test_a_loss_that_changes_the_solver_is_told(tmp_path, table):
+    cluster = tmp_path / "c.toml"
+    cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
+    _, report = trained(tmp_path, table, *LOGISTIC, *NETWORK, "--topology", "exponential", "--solver",
+                        "gradient-tracking", "--local-steps", "2", "-n", 8, "--simulate", cluster)
+    assert report["stop_reason"] == "converged" and report["solver"] == "push-sum"
+    assert any("gradient-tracking, without --local-steps" in note for note in report["notes"])
+
+
 def test_a_network_that_a_death_cuts_is_reported_with_its_parts(tmp_path, table):
     cluster = tmp_path / "c.toml"
     cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")

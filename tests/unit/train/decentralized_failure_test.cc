@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "cluster/endpoint_decorator.h"
 #include "cluster/tags.h"
@@ -15,6 +16,21 @@
 
 namespace muster {
 namespace {
+
+class UnreadableShard final : public OwnShard {
+ public:
+  UnreadableShard(OwnShard shard, int gradient, std::string sentence)
+      : OwnShard(std::move(shard)), left_(gradient), sentence_(std::move(sentence)) {}
+  Work value_and_gradient(std::span<const double> w, double& value, std::span<double> gradient,
+                          std::span<double> tallies) override {
+    if (--left_ == 0) throw InputError(sentence_);
+    return OwnShard::value_and_gradient(w, value, gradient, tallies);
+  }
+
+ private:
+  int left_;
+  std::string sentence_;
+};
 
 class Rules : public testing::TestWithParam<NetworkSolver> {};
 INSTANTIATE_TEST_SUITE_P(DecentralizedFailure, Rules,
@@ -84,18 +100,87 @@ TEST_P(Rules, ADeathAtAnyMomentDoesNoHarm) {
   EXPECT_EQ(living, (std::set<std::size_t>{4, 5}));
 }
 
-TEST(DecentralizedFailure, AChangingGraphGoesOnExactlyWithoutANode) {
-  // Its weights are no longer doubly stochastic then.
+TEST(DecentralizedFailure, WhereWeightsLoseTheirRowSumsPushSumGoesOnAndItIsSaid) {
   const Problem5 problem = Problem5::squared(8);
   ClusterModel model = slow_cluster();
   model.deaths.push_back({.node = 3, .at = 0.02});
-  const LossOutcome outcome =
-      train_with_losses(problem, graph("one-peer-exponential", 8),
-                        network_options(problem, NetworkSolver::gradient_tracking, 1e-10), model, false);
-  ASSERT_EQ(outcome.results.size(), 7u);
-  ASSERT_EQ(outcome.results.at(0).session.lost.size(), 1u);
-  EXPECT_EQ(outcome.results.at(0).session.reason, StopReason::converged) << outcome.results.at(0).session.detail;
-  EXPECT_LT(distance(outcome.results.at(0).session.w, problem.minimiser({3})), 1e-9);
+  DecentralizedOptions plain = network_options(problem, NetworkSolver::gradient_tracking, 1e-10), much = plain;
+  much.network.local_steps = 2;
+  much.session.compression = {MessageCompression::Kind::float32, 0};
+  for (const auto& [name, options, said] : std::vector<std::tuple<std::string, DecentralizedOptions, std::string>>{
+           {"one-peer-exponential", plain, "push-sum took the place of gradient-tracking"},
+           {"exponential", much, "gradient-tracking, without --local-steps and --compress"}}) {
+    const LossOutcome outcome = train_with_losses(problem, graph(name, 8), options, model, false);
+    ASSERT_EQ(outcome.results.size(), 7u);
+    for (const auto& [rank, result] : outcome.results) {
+      EXPECT_EQ(result.session.reason, StopReason::converged) << result.session.detail;
+      EXPECT_LT(distance(result.session.w, problem.minimiser({3})), 1e-9);
+      EXPECT_EQ(result.solver, NetworkSolver::push_sum);
+      ASSERT_EQ(result.notes.size(), 1u);
+      EXPECT_TRUE(result.notes[0].ends_with(said)) << result.notes[0];
+    }
+  }
+}
+
+TEST(DecentralizedFailure, WhereTheNodeWhoseCopyWasWantedIsGoneTheAverageIsTakenAndItIsSaid) {
+  const Problem5 problem = Problem5::squared(8);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 3, .at = 0.05});
+  DecentralizedOptions options = network_options(problem, NetworkSolver::nids, 1e-10);
+  for (const int node : {2, 3}) {
+    options.network.node = node;
+    const LossOutcome outcome = train_with_losses(problem, graph("ring", 8), options, model, false);
+    ASSERT_EQ(outcome.results.size(), 7u);
+    const std::vector<std::string>& notes = outcome.results.at(0).notes;
+    EXPECT_EQ(notes.size(), node == 3 ? 1u : 0u);
+    if (!notes.empty()) {
+      EXPECT_EQ(notes[0], "node 3 is not among the nodes 0-2,4-7: their model is the average of their copies");
+    }
+  }
+}
+
+TEST_P(Rules, ANodeThatTookRowsOverAndDiesIsTakenOverWithThem) {
+  const Problem5 problem = Problem5::squared(8);
+  ClusterModel model = slow_cluster();
+  model.deaths.push_back({.node = 3, .at = 0.05});  // its rows go to 1, which is alone to have them
+  model.deaths.push_back({.node = 1, .at = 0.6});
+  const LossOutcome outcome = train_with_losses(problem, graph_for(GetParam(), "hypercube", 8),
+                                                network_options(problem, GetParam(), 1e-10), model, true);
+  EXPECT_TRUE(outcome.errors.empty()) << *outcome.errors.begin();
+  ASSERT_EQ(outcome.results.size(), 6u);
+  for (const auto& [rank, result] : outcome.results) {
+    EXPECT_EQ(result.session.reason, StopReason::converged);
+    EXPECT_LT(distance(result.session.w, problem.minimiser()), 1e-9);
+    ASSERT_EQ(result.session.lost.size(), 2u);
+    for (const LostRank& lost : result.session.lost) EXPECT_EQ(lost.rows_taken_over_by, 0) << lost.rank;
+  }
+}
+
+// Node 5 can not read a row: in its twentieth gradient, or, with unreadable_at_end, when all have met.
+TEST_P(Rules, AnInputErrorOfOneNodeIsThatOfAllAtOnce) {
+  const Problem5 problem = Problem5::squared(8);
+  const std::string sentence = "rows.csv, line 17, column 3: 'x' is no number";
+  for (const bool unreadable_at_end : {false, true}) {
+    std::map<int, double> ended_at;
+    const auto train_rank = [&](Endpoint& endpoint) {
+      const int rank = endpoint.rank();
+      UnreadableShard mine(problem.shard(rank), rank == 5 && !unreadable_at_end ? 20 : -1, sentence);
+      DecentralizedOptions options = network_options(problem, GetParam(), 1e-6);
+      if (unreadable_at_end && rank == 5)
+        options.session.judge = [&](const RoundState&) -> Problem::Verdict { throw InputError(sentence); };
+      try {
+        train_decentralized(mine, endpoint, graph_for(GetParam(), "ring", 8),
+                            std::vector<double>(Problem5::kDimension, 0.0), options);
+      } catch (const InputError& error) {
+        EXPECT_EQ(error.what(), sentence);
+        ended_at[rank] = endpoint.now();
+        throw;
+      }
+    };
+    EXPECT_THROW(run_simulated(8, slow_cluster(), {.tolerate_losses = true}, train_rank), InputError);
+    ASSERT_EQ(ended_at.size(), 8u);
+    for (const auto& [rank, at] : ended_at) EXPECT_NEAR(at, ended_at.at(5), 0.05) << rank;
+  }
 }
 
 TEST(DecentralizedFailure, ACutNetworkIsReportedWithItsParts) {
