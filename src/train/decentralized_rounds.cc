@@ -66,7 +66,7 @@ void RoundsStage::begin(std::vector<double> start) {
   rule.gradient = [this](std::span<const double> w, std::span<double> gradient) {
     context_.node.value_and_gradient(w, gradient);
   };
-  best_ = start;
+  best_ = at_opening_ = start;
   rule_ = make_rule(std::move(start), std::move(rule));
   const std::size_t size = rule_->message_size();
   gradient_.resize(context_.node.dimension());
@@ -161,6 +161,7 @@ void RoundsStage::measure(std::span<const double> before, double value) {
 // What spreads from here on is what this node saw until now; what it sees within the window waits for the next.
 void RoundsStage::open_window() {
   window_begin_ = gossip_->exchanges();
+  if (!broken_) at_opening_ = rule_->w();
   std::array<double, StopAgreement::kMaxima>& mine = agreement_.maxima;
   mine[StopAgreement::kGradient] = std::min(square_, 1e300);
   mine[StopAgreement::kDisagreement] =
@@ -177,10 +178,10 @@ void RoundsStage::open_window() {
 std::optional<Ending> RoundsStage::decide() {
   NetworkStop::Decision decision;
   if (measured_) decision = stop_.decide(agreement_.maxima, rounds_);
+  if (decision.best) best_ = at_opening_;
   open_window();
   measured_ = true;
   if (decision.too_long) return shorten_step();
-  if (decision.best && !broken_) best_ = rule_->w();
   return decision.ending;
 }
 

@@ -40,7 +40,7 @@ class RoundsStage final : public Stage {
   double step_, consensus_step_;
   int shortened_ = 0;
   std::int64_t window_exchanges_ = 1, window_begin_ = 0, rounds_ = 0;
-  std::vector<double> gradient_, message_, mixed_, best_;
+  std::vector<double> gradient_, message_, mixed_, at_opening_, best_;
   StopAgreement agreement_;
   double last_value_ = 0;  // as added to the averaged quantities
   double square_ = 0, moved_ = 0, weight_ = 1;

@@ -32,8 +32,9 @@ NetworkStop::Decision NetworkStop::decide(const std::array<double, StopAgreement
   if (!met_all) return {};
   if (estimate_.met && estimate_.met(-agreed[StopAgreement::kMinusValue], square * strictness_)) return {Ending::met};
   if (agreed[StopAgreement::kMoved] <= kStill) return {Ending::stalled};
-  const bool best = square < least_square_;
-  if (best) {
+  // With a step that is too long the first copies seen are far away already, farther than the start.
+  const bool best = square < least_square_ && std::isfinite(least_square_);
+  if (square < least_square_) {
     least_square_ = square;
     least_at_ = at;
   }

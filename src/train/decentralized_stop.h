@@ -19,7 +19,7 @@ class NetworkStop {
   struct Decision {
     std::optional<Ending> ending;
     bool too_long = false;  // the step is: begin anew with a shorter one
-    bool best = false;      // no estimate before was as good
+    bool best = false;      // no estimate before was as good, and there was one
   };
   // at: rounds of this stage, or what stands for them; it never falls. A disagreement that is infinite has not been
   // measured yet.

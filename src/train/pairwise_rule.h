@@ -17,7 +17,16 @@
 // It is nids (decentralized_rules.h) with the mixing matrices of pairs, W = I − ½(e_i − e_j)(e_i − e_j)ᵀ, and local
 // steps: δ is what the two have drifted apart in h steps, so with η = ½ cδ moves each y half of the way to their
 // average. Hence α = 1/L does on any graph, where tracking by averaging y needs shorter steps on graphs with a small
-// gap. What η may be depends on who meets whom how often, and not on α; ½ held but on stars of very unequal nodes.
+// gap.
+//
+// What is proved is the end, above, not that this form gets there. The sources below prove convergence of neighbouring
+// forms: of averaging by random pairs alone (Boyd et al.); of local steps with a dual step at random mixing where all
+// nodes step by one clock (Condat, Richtárik; linear, for strongly convex φ); of a primal-dual rule whose nodes wake up
+// at random, with delays, where steps follow from how often each wakes (Wu et al.). We know of no statement for nodes
+// whose speeds differ, whose exchanges follow their speeds, and whose c follows h, as here. That it converges then is
+// measured: by pairwise_test.cc on rings, tori, stars, lines, complete, regular and hypercube graphs, with nodes ten
+// times slower than others. What η may be depends on who meets whom how often, and not on α; ½ held but on stars of
+// very unequal nodes, where the stage's guard (decentralized_stop.h) halves it.
 //
 //   S. Boyd, A. Ghosh, B. Prabhakar, D. Shah, "Randomized gossip algorithms", IEEE Trans. Inf. Theory 52 (2006)
 //   (averaging of pairs); Z. Li, W. Shi, M. Yan, IEEE TSP 67 (2019) (nids); L. Condat, P. Richtárik, "RandProx:

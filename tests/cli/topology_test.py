@@ -101,6 +101,14 @@ def test_metropolis_weights_of_an_irregular_file_against_dense_eigenvalues(tmp_p
     assert (report["edges"], report["least_degree"], report["most_degree"]) == (8, 1, 3)
 
 
+@pytest.mark.parametrize("name, nodes, edges", [
+    ("exponential", 8, 8 * 3), ("exponential", 12, 12 * 4), ("one-peer-exponential", 8, 8 * 3), ("ring", 8, 8),
+    ("symmetric-exponential", 8, 8 * 5 // 2), ("complete", 6, 15)])
+def test_edges_are_counted_once_each_way_of_a_directed_graph(name, nodes, edges):
+    """exponential: k sends to k + 2^i mod n; undirected, to k ± 2^i, of which k + 4 and k - 4 are one of 8."""
+    assert described(name, "-n", nodes)["edges"] == edges
+
+
 def test_bytes_and_rounds_by_hand():
     ring = described("ring", "-n", 5, "--columns", 7)
     assert ring["bytes_per_round"] == 5 * 2 * 7 * 8 and ring["bytes_per_round_per_node"] == 2 * 7 * 8
