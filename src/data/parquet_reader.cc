@@ -29,13 +29,19 @@ T value_or_refuse(arrow::Result<T> result, const InputFile& file) {
   return std::move(result).ValueUnsafe();
 }
 
-std::unique_ptr<parquet::arrow::FileReader> open_parquet(const InputFile& file) {
+// Rows of a batch of so many columns: some 2 MB of numbers, which stay in cache on their way to the matrix.
+std::int64_t batch_rows(std::size_t columns) {
+  constexpr std::size_t kCells = std::size_t{256} << 10, kFewest = 512, kMost = std::size_t{16} << 10;
+  return static_cast<std::int64_t>(std::clamp(kCells / std::max<std::size_t>(columns, 1), kFewest, kMost));
+}
+
+std::unique_ptr<parquet::arrow::FileReader> open_parquet(const InputFile& file, std::size_t columns = 1) {
   try {
     auto source = value_or_refuse(arrow::io::ReadableFile::Open(file.path, arrow::system_memory_pool()), file);
     parquet::ReaderProperties pages(arrow::system_memory_pool());
     pages.enable_buffered_stream();
     parquet::ArrowReaderProperties rows;
-    rows.set_batch_size(std::int64_t{16} << 10);
+    rows.set_batch_size(batch_rows(columns));
     rows.set_pre_buffer(false);
     rows.set_use_threads(false);
     parquet::arrow::FileReaderBuilder builder;
@@ -126,7 +132,7 @@ class ParquetTableReader final : public TableReader {
     if (piece_ == pieces_.size()) return false;
     const Piece& piece = pieces_[piece_];
     if (!reader_) {
-      reader_ = open_parquet(file());
+      reader_ = open_parquet(file(), wanted_.size());
       group_ = static_cast<int>(piece.begin);
       next_row_ = 0;
       for (int g = 0; g < group_; ++g) next_row_ += reader_->parquet_reader()->metadata()->RowGroup(g)->num_rows();
