@@ -73,6 +73,9 @@ void add_data_options(OptionSet& set, DataOptions& data, Unread& unread) {
   set.value("--memory", "SIZE",
             "what a process may use, as in 2GB; rows that do not fit are read anew on every pass [what is available]",
             [&data](const std::string& given) { data.memory_bytes = parse_size(given); });
+  set.flag("--cache", data.cache,
+           "keep the parsed rows in hidden files beside the data, for other runs on the same files and for passes over "
+           "rows that do not fit [text is parsed anew]");
 }
 
 std::int64_t parse_count(const std::string& option, const std::string& given, const std::string& text,

@@ -109,6 +109,9 @@ struct DataOptions {
   // Bytes that a process should not exceed; 0: what the machine has available. Rows that do not fit are read anew on
   // every pass.
   double memory_bytes = 0;
+  // Keeps the parsed rows in files beside the data, and takes them from there where they are those of the same files
+  // and options.
+  bool cache = false;
 };
 
 // f(w, b) = (1/S) Σ s_i loss(x_i·w + b + o_i, y_i) + (l2/2)|w|² + l1|w|₁

@@ -96,12 +96,17 @@ Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& p
     throw InputError(
         fmt::format("workers 0 and {} do not see the same files under the paths given, or not of the same sizes", r));
   }
+  return request.options.cache ? load_with_cache(request, inputs, peers, progress)
+                               : load_inputs(request, inputs, peers, progress);
+}
+
+Dataset load_inputs(const LoadRequest& request, const Inputs& inputs, Peers& peers, const ProgressCallback& progress) {
   Parts parts = cut(inputs, reader_count(request, peers.size()));
   parts.resize(static_cast<std::size_t>(peers.size()));
   Dataset data = inputs.catalog.format == Format::libsvm
                      ? load_libsvm(request, inputs.catalog, parts, peers, progress)
                      : load_table(request, inputs.catalog, parts, inputs.info, peers, progress);
-  data.encoding.loaded_from.files = hash(seen[0]);
+  data.encoding.loaded_from.files = hash(fingerprint(inputs.catalog));
   return data;
 }
 

@@ -73,6 +73,8 @@ struct Dataset {
   // Not null, on any worker, where load() left the rows unread: this worker's part, for StreamedRows::add_unread. Then
   // streamed, too, and the summary counts no rows until count_rows().
   std::shared_ptr<const PartPlan> unread = nullptr;
+  // Not null, on any worker, where rows are streamed from a cache: this worker's part, for StreamedRows::add_cached.
+  std::shared_ptr<const PartPlan> cached = nullptr;
 };
 
 // Collective over peers. Throws InputError, the same sentence on every worker, naming file, line and column; line

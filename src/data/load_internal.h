@@ -34,6 +34,12 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
 Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Parts& parts, Peers& peers,
                     const ProgressCallback& progress);
 
+// load() of the inputs, without a cache.
+Dataset load_inputs(const LoadRequest& request, const Inputs& inputs, Peers& peers, const ProgressCallback& progress);
+// Collective. The same where --cache is asked for: from every worker's cache where all have one, else written there.
+Dataset load_with_cache(const LoadRequest& request, const Inputs& inputs, Peers& peers,
+                        const ProgressCallback& progress);
+
 // The classes of a target, in the order of their places, and what the user should know of them.
 struct TargetClasses {
   std::vector<std::string> classes;

@@ -322,7 +322,7 @@ void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& dat
 Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
                    const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
   const std::string& file = catalog.files[0].path;
-  PartPlan part{catalog, parts[static_cast<std::size_t>(peers.rank())], {}, {}, 0};
+  PartPlan part{catalog, parts[static_cast<std::size_t>(peers.rank())], nullptr, {}, {}, 0};
   std::vector<ColumnPlan>& plan = part.columns;
   if (catalog.format == Format::parquet) {
     plan = plan_columns(parquet_columns(catalog, info), file, request);

@@ -8,6 +8,7 @@
 #include "data/csv_text.h"
 #include "data/encode.h"
 #include "data/libsvm_blocks.h"
+#include "data/row_cache.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -218,6 +219,7 @@ void PartFiles::check_unchanged() const {
 
 std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes) const {
   check_unchanged();
+  if (plan_.cache) return plan_.cache->reader();
   const Catalog& catalog = plan_.catalog;
   if (catalog.format == Format::libsvm)
     return std::make_unique<LibsvmPart>(catalog, plan_.pieces, block_bytes, request_.options.storage, encoding_);

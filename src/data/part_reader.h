@@ -13,10 +13,13 @@
 
 namespace muster {
 
+class RowCache;
+
 // Where a worker's rows are and what their columns are for, as load() found it.
 struct PartPlan {
   Catalog catalog;
   std::vector<Piece> pieces;
+  std::shared_ptr<const RowCache> cache = nullptr;  // where there is one, it is read in their stead
   // Tables:
   std::vector<ColumnPlan> columns;
   std::vector<CsvSlice> slices;

@@ -13,6 +13,7 @@
 
 #include "data/encode.h"
 #include "data/part_reader.h"
+#include "data/row_cache.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -277,6 +278,12 @@ void StreamedRows::add_unread(const PartPlan& plan) {
   while (head_.rows() < kHeadRows && reader->stage()) note_head(reader->take());
   files_.push_back(std::move(files));
   unread_ = true;
+}
+
+void StreamedRows::add_cached(const PartPlan& plan) {
+  add_unread(plan);
+  unread_ = false;
+  take_sums({plan.cache->shape(), plan.cache->shape().weight}, {});
 }
 
 std::unique_ptr<RowPass> StreamedRows::begin(std::size_t align) {

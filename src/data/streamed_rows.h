@@ -34,6 +34,8 @@ class StreamedRows final : public RowSource {
   // Likewise a part that load() left unread: the first pass reads it, and until its end shape() knows no rows. Reads
   // head() alone.
   void add_unread(const PartPlan& plan);
+  // A part whose rows are in the cache of the plan.
+  void add_cached(const PartPlan& plan);
   // Of what add() and the first pass read.
   const ReadCounts& counts() const { return counts_; }
   // Leaves no rows.

@@ -177,6 +177,8 @@ class TrainingRows {
     together(peers, [&] {
       if (data.unread) {
         streamed_->add_unread(*data.unread);
+      } else if (data.cached) {
+        streamed_->add_cached(*data.cached);
       } else if (peers.rank() < request.readers) {
         streamed_->add(peers.rank());
       }

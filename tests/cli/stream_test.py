@@ -1,6 +1,7 @@
 """--memory: rows that do not fit are read anew on every pass, with the result of rows in memory."""
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -97,6 +98,18 @@ def test_exact_says_of_rows_it_reads_once_what_is_said_of_others(tmp_path):
         refused(run("train", path, "--target", "y", "-n", "2", code=2), re.escape(f"{path}{sentence}"))
     path.write_text("x,y\n1,\n,2\n", encoding="utf-8")
     refused(run("train", path, "--target", "y", "--missing", "drop", code=2), "every row has a missing value")
+
+
+@pytest.mark.parametrize("arguments", [[*SQUARED, "--solver", "exact", "-n", "2"],
+                                       [*LOGISTIC, "--solver", "lbfgs", "-n", "3", "--threads", "2"]], ids=["exact", "lbfgs"])
+def test_a_cache_gives_the_bits_of_parsed_rows_in_memory_and_streamed(tmp_path, table, arguments):
+    data = shutil.copy(table, tmp_path)
+    parsed, report = trained(tmp_path, data, *arguments, name="parsed")
+    for name, more, note in [("written", [], "the parsed rows are kept"), ("taken", [], "the rows are those of the cache"),
+                             ("streamed", SMALL, "every pass reads them from the cache")]:
+        cached, of_cache = trained(tmp_path, data, *arguments, "--cache", *more, name=name)
+        assert any(note in n for n in of_cache["notes"]) and cached.bits == parsed.bits
+        assert of_cache["certificate"] == report["certificate"]
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "gd"])
