@@ -82,6 +82,8 @@ def compare(path, peers, directory, repeat):
         ratios = [b / m for b, m in zip(best[name], best["Muster"], strict=True)]
         print(f"  {name:22} wall {best[name][0]:6.2f} s {ratios[0]:5.1f}   CPU {best[name][1]:6.2f} s {ratios[1]:5.1f}   "
               f"coefficients within {apart:.0e}")
+    for name in list(best)[1:]:
+        print(f"ratio exact-{path.suffix[1:]}-{name.split(',')[0].lower()} {best[name][0] / best['Muster'][0]:.2f}")
 
 
 def main():

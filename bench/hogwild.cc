@@ -30,6 +30,7 @@
 #include "base/random.h"
 #include "cluster/threads/threads_launch.h"
 #include "objective/linear_rows.h"
+#include "ratios.h"
 #include "solver/lbfgs.h"
 #include "train/hogwild.h"
 #include "train/mapreduce.h"
@@ -164,6 +165,7 @@ Run median(std::vector<Run> runs) {
 
 int main(int argc, char** argv) {
   const int repetitions = argc > 1 ? std::atoi(argv[1]) : 7, threads = argc > 2 ? std::atoi(argv[2]) : 2;
+  bench::Ratios ratios;
   fmt::print("{:<8} {:>8} {:>8} {:>10} {:>8} {:>12} {:>12} {:>8} {:>8} {:>8}\n", "rows", "", "columns", "a row has",
              "shared", "1 thread, s", fmt::format("{} threads", threads), "rounds", "speedup", "a round");
   for (const Rows& rows : {sparse_rows(60'000, 50'000, 75), dense_rows(20'000, 100)}) {
@@ -183,6 +185,8 @@ int main(int argc, char** argv) {
         rows.shard.rows(), rows.shard.cols(), entries, rows.shared_columns, alone.seconds, together.seconds,
         fmt::format("{}, {}", alone.rounds, together.rounds), alone.seconds / together.seconds,
         alone.seconds * static_cast<double>(together.rounds) / (together.seconds * static_cast<double>(alone.rounds)));
+    ratios.add(fmt::format("hogwild-{}-{}", rows.name, threads), alone.seconds / together.seconds);
   }
+  ratios.print();
   return EXIT_SUCCESS;
 }

@@ -10,6 +10,7 @@
 
 #include "base/aligned.h"
 #include "kernels/kernel_table.h"
+#include "ratios.h"
 
 namespace muster {
 namespace {
@@ -22,7 +23,8 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void compare(const KernelTable& table, std::size_t order) {
+// Our rate over dgemm's.
+double compare(const KernelTable& table, std::size_t order) {
   AlignedVector<double> panel(kRows * order), sums(order * order, 0.0), room(gram_room(order));
   for (std::size_t i = 0; i < panel.size(); ++i) panel[i] = 1e-3 * static_cast<double>(i % 1009);
   const double flops = static_cast<double>(kRows) * static_cast<double>(order * (order + 1));
@@ -52,15 +54,21 @@ void compare(const KernelTable& table, std::size_t order) {
   fmt::print("| {} | {} | {:.1f} | {:.1f} | {:.1f} | {:.2f} | {:.2f} |\n", name(table.set), order,
              flops * calls / own / 1e9, flops * calls / blas / 1e9, all * calls / product / 1e9, blas / own,
              flops / own / (all / product));
+  return flops / own / (all / product);
 }
 
 }  // namespace
 }  // namespace muster
 
 int main() {
+  muster::bench::Ratios ratios;
   fmt::print("| set | order | Gflop/s | dsyrk | dgemm | over dsyrk | over dgemm |\n");
   fmt::print("| --- | --- | --- | --- | --- | --- | --- |\n");
   for (const muster::InstructionSet set : muster::available_instruction_sets()) {
-    for (const std::size_t order : {5, 12, 30, 100, 300, 1000, 2000}) muster::compare(muster::kernel_table(set), order);
+    for (const std::size_t order : {5, 12, 30, 100, 300, 1000, 2000}) {
+      const double ratio = muster::compare(muster::kernel_table(set), order);
+      if (set == muster::best_instruction_set()) ratios.add(fmt::format("gram-{}", order), ratio);
+    }
   }
+  ratios.print();
 }

@@ -21,6 +21,7 @@
 
 #include "base/random.h"
 #include "objective/linear_rows.h"
+#include "ratios.h"
 
 namespace {
 
@@ -91,7 +92,7 @@ std::optional<double> numpy_seconds(const std::string& python, std::size_t rows,
 }
 
 template <class T>
-void compare(std::size_t rows, std::size_t cols, int threads, const std::string& python) {
+void compare(std::size_t rows, std::size_t cols, int threads, const std::string& python, bench::Ratios& ratios) {
   const char* type = sizeof(T) == sizeof(double) ? "float64" : "float32";
   double limit = 1e30, squared = 1e30, logistic = 1e30;
   {
@@ -116,6 +117,9 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
              bytes / limit / 1e9, limit / squared, limit / logistic,
              peer ? fmt::format("{:4.2f}", *peer / squared) : std::string("absent"));
   std::fflush(stdout);
+  const std::string name = fmt::format("dense-{}-{}-{}", cols, type, threads);
+  ratios.add(name, limit / squared);
+  if (peer) ratios.add(name + "-numpy", *peer / squared);
 }
 
 }  // namespace
@@ -123,14 +127,16 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
 int main(int argc, char** argv) {
   const std::string python = argc > 1 ? argv[1] : "python3";
   const double share = argc > 2 ? std::atof(argv[2]) : 1;
+  bench::Ratios ratios;
   fmt::print("{}\n", name(best_instruction_set()));
   fmt::print("| rows | columns | stored | threads | reading, GB/s | squared | logistic | NumPy/squared |\n");
   fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const std::size_t cols : {100, 1000}) {
     const auto rows = static_cast<std::size_t>(share * 200e6 / static_cast<double>(cols));
     for (const int threads : {1, 2}) {
-      compare<double>(rows, cols, threads, python);
-      compare<float>(rows, cols, threads, python);
+      compare<double>(rows, cols, threads, python, ratios);
+      compare<float>(rows, cols, threads, python, ratios);
     }
   }
+  ratios.print();
 }

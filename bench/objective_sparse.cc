@@ -15,6 +15,7 @@
 #include <string>
 
 #include "objective/linear_rows.h"
+#include "ratios.h"
 #include "zipf_rows.h"
 
 namespace {
@@ -51,7 +52,7 @@ void for_parts(Executor& executor, std::size_t entries, const Work& work) {
 }
 
 template <class T>
-void compare(const Shard& shard, int threads) {
+void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
   const auto& matrix = std::get<SparseMatrix>(shard.matrix);
   const auto& values = std::get<AlignedVector<T>>(matrix.values);
   const std::size_t entries = values.size();
@@ -93,6 +94,7 @@ void compare(const Shard& shard, int threads) {
   }
   fmt::print("| {} | {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.2f} |\n", sizeof(T) == 4 ? "float32" : "float64",
              threads, reading * 1e3, gathering * 1e3, scattering * 1e3, own * 1e3, own / (gathering + scattering));
+  ratios.add(fmt::format("sparse-float{}-{}", 8 * sizeof(T), threads), (gathering + scattering) / own);
 }
 
 Shard as_float32(Shard shard) {
@@ -115,12 +117,14 @@ int main(int argc, char** argv) {
     write(shard, argv[2]);
     return 0;
   }
+  bench::Ratios ratios;
   const Shard narrow = as_float32(shard);
   fmt::print("{}; milliseconds\n", name(best_instruction_set()));
   fmt::print("| stored | threads | reading | gathering | scattering | gradient | over the two |\n");
   fmt::print("| --- | --- | --- | --- | --- | --- | --- |\n");
   for (const int threads : {1, 2}) {
-    compare<double>(shard, threads);
-    compare<float>(narrow, threads);
+    compare<double>(shard, threads, ratios);
+    compare<float>(narrow, threads, ratios);
   }
+  ratios.print();
 }

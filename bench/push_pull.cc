@@ -48,7 +48,7 @@ void serve(Endpoint& e, std::size_t size, const Codec& codec) {
   KeyListCache cache;
   for (;;) {
     const Message message = e.receive({{kWorker}, {kRequestTag}}, Deadline::never());
-    const Request request = decode_request(message.payload, codec, cache, size, "the worker");
+    const Request request = decode_request(message.payload, codec, cache, size, 0, "the worker");
     if (request.kind == Request::Kind::goodbye) return;
     Answer answer;
     if (request.dense) {
@@ -103,7 +103,7 @@ class Worker {
   void send(const Request& request) { endpoint_.send(kServer, kRequestTag, encode(request, codec_, {}, cache_)); }
   void receive(std::size_t values) {
     const Message message = endpoint_.receive({{kServer}, {kAnswerTag}}, Deadline::never());
-    decode_answer(message.payload, codec_, values, "the server");
+    decode_answer(message.payload, codec_, values, 0, "the server");
   }
 
   Endpoint& endpoint_;

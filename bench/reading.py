@@ -78,6 +78,9 @@ def compare(kind, path, arguments, repeat):
             print(f"  {name:14} not installed: left out")
         else:
             print(f"  {name:14} {min(seconds):7.2f} s  {size / min(seconds):5.0f} MB/s  {min(seconds) / ours:5.1f}")
+    for name in list(best)[1:]:
+        if None not in best[name]:
+            print(f"ratio {kind}-{name.split()[0].lower()} {min(best[name]) / ours:.2f}")
 
 
 def main():
