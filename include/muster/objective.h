@@ -99,6 +99,10 @@ class MarginFunction {
   virtual Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
                                      std::span<double> tallies) = 0;
 
+  // As Objective::value_on_line(), from the whole margins at a and at b.
+  virtual Work value_on_line_at(std::span<const double> a, std::span<const double> b, double t, double& value,
+                                double& slope) = 0;
+
   // From the whole margins of v: as curvature_product().
   virtual Work curvature_product_at(std::span<const double> margins, std::span<double> product) = 0;
 

@@ -41,7 +41,7 @@ struct SpreadMargins {
   }
 };
 
-// Adds [φ(t), φ'(t)] of `count` rows with margins at both ends, without data.offsets.
+// Adds [φ(t), φ'(t)] of `count` rows with margins at both ends, to which data.offsets are added.
 void add_on_line(const RowLoss& loss, const double* from, const double* to, double t, std::size_t count, RowData data,
                  double* value_and_slope) {
   const std::size_t outputs = loss.outputs();
@@ -167,8 +167,7 @@ std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, st
       });
   value = sums.values[0];
   slope = sums.values[1];
-  const auto count = static_cast<double>(margin_count());
-  return Work{3 * sizeof(double) * count, 30 * count};
+  return work_on_line();
 }
 
 Work LinearObjective::margins(std::span<const double> v, std::span<double> margins) {
@@ -187,6 +186,28 @@ Work LinearObjective::value_and_gradient_at(std::span<const double> margins, dou
   write_gradient(sums, 1, gradient);
   loss_.write_tallies(sums.values, tallies_out);
   return work_of(3);
+}
+
+Work LinearObjective::value_on_line_at(std::span<const double> a, std::span<const double> b, double t, double& value,
+                                       double& slope) {
+  MUSTER_CHECK(a.size() == margin_count() && b.size() == margin_count(), "as many margins as rows have");
+  const Shard& shard = held_rows(rows_.source_);
+  const Sums sums = sum_rows(
+      rows_.source_, rows_.executor_, kLargestBlock, [] { return Sums(2); },
+      [&](const Shard&, RowRange range, int, Sums& sum) {
+        const std::size_t first = range.begin * outputs();
+        RowData data = row_data(shard, range.begin);
+        if (outputs() > 1) data.offsets = nullptr;
+        add_on_line(loss_, a.data() + first, b.data() + first, t, range.size(), data, sum.values.data());
+      });
+  value = sums.values[0];
+  slope = sums.values[1];
+  return work_on_line();
+}
+
+Work LinearObjective::work_on_line() const {
+  const auto count = static_cast<double>(margin_count());
+  return {3 * sizeof(double) * count, 30 * count};
 }
 
 Work LinearObjective::curvature_product_at(std::span<const double> margins, std::span<double> product) {

@@ -137,6 +137,8 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   Work margins(std::span<const double> v, std::span<double> margins) override;
   Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
                              std::span<double> tallies) override;
+  Work value_on_line_at(std::span<const double> a, std::span<const double> b, double t, double& value,
+                        double& slope) override;
   Work curvature_product_at(std::span<const double> margins, std::span<double> product) override;
   Work hessian_product_at(std::span<const double> margins, std::span<const double> of_v,
                           std::span<double> product) override;
@@ -173,6 +175,7 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   // Of how many margins are kept.
   std::size_t margins_kept() const { return in_order() ? 0 : margin_count(); }
   Work work_of(double flops_per_value) const;  // of a pass, for each value and output
+  Work work_on_line() const;
 
   LinearRows& rows_;
   RowLoss loss_;

@@ -3,17 +3,23 @@
 //     f(w) = Σ_i s_i φ_i(m_i),   m = Σ_c A_c w_c   over column blocks c,     ∂f/∂w_c = A_cᵀ (s_i φ_i'(m_i))_i
 //
 // Parts of the margins are local, their sum goes over the ranks with the same rows, and the gradient by the coordinates
-// held here is local again. The value, and what is a sum over rows, every rank of the row block has.
+// held here is local again. The value, and what is a sum over rows, every rank of the row block has. The whole margins
+// at the last two points are kept: a line between them costs one number to agree on, and no margins.
 //
 // Source: D. P. Bertsekas, J. N. Tsitsiklis, "Parallel and Distributed Computation", 1989, 1.2.1 (the matrix-vector
 // product by columns); S. Boyd et al., "Distributed Optimization and Statistical Learning via the ADMM", 2011, 8.3
 // (splitting across features).
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "muster/objective.h"
 #include "muster/options.h"
+#include "objective/kept_margins.h"
 #include "train/grid.h"
 
 namespace muster {
@@ -34,16 +40,22 @@ class ColumnBlockObjective final : public Objective {
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
   bool has_hessian() const override { return objective_.has_hessian(); }
   Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
+  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
+                                    double& slope) override;
 
  private:
-  // The margins of v by all columns.
-  void whole_margins(std::span<const double> v, std::vector<double>& margins);
+  // Writes the margins of v by all columns.
+  void whole_margins(std::span<const double> v, std::span<double> margins);
+  // Where each point's margins are kept, by agreement: a rank sees only its part of a point. Nothing: not of all.
+  template <std::size_t kCount>
+  std::optional<std::array<std::size_t, kCount>> agree_on_places(
+      const std::array<std::span<const double>, kCount>& points);
 
   Objective& objective_;
   MarginFunction& parts_;
   Grid grid_;
   ReducePattern pattern_;
-  std::vector<double> point_, margins_;  // the point evaluated last, whose Hessian is then asked for, and its margins
+  KeptMargins kept_;
   std::vector<double> of_v_;
 };
 

@@ -133,14 +133,15 @@ std::optional<Problem::OnLine> MapReduce::value_on_line(std::span<const double> 
   });
   if (!done) return std::nullopt;
   reduce(sums);
-  double penalty[] = {0, 0};
+  double whole[] = {sums[0], sums[1], 0, 0};  // the rows', which all column blocks have; the penalty's
+  if (!grid_.in_first_block()) whole[0] = whole[1] = 0;
   for (std::size_t j = 0; j < dimension(); ++j) {
     const double along = b[j] - a[j], at = a[j] + t * along;
-    penalty[0] += options_.penalty[j] * at * at;
-    penalty[1] += options_.penalty[j] * at * along;
+    whole[2] += options_.penalty[j] * at * at;
+    whole[3] += options_.penalty[j] * at * along;
   }
-  sum_over_blocks(penalty);
-  return OnLine{sums[0] / weight_ + 0.5 * penalty[0], sums[1] / weight_ + penalty[1]};
+  sum_over_blocks(whole);
+  return OnLine{whole[0] / weight_ + 0.5 * whole[2], whole[1] / weight_ + whole[3]};
 }
 
 SentPerRound MapReduce::sent_per_round() const {

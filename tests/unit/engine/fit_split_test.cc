@@ -86,6 +86,7 @@ TEST_P(Splits, EveryGridFitsTheModelOfTheRowSplit) {
     expect_same_fit(got, rows, 7);
     EXPECT_EQ(got.report.split, name(shape));
     EXPECT_EQ(got.report.notes, rows.report.notes);
+    EXPECT_NEAR(static_cast<double>(got.report.passes), static_cast<double>(rows.report.passes), 2);  // rounding
     std::int64_t held = 0;
     for (const WorkerReport& worker : got.report.workers) held += worker.rows * worker.columns;
     EXPECT_EQ(held, static_cast<std::int64_t>(table.y.size() * table.x[0].size()));
@@ -169,10 +170,12 @@ TEST(SplitOfSoftmax, RanksWithoutRowsOrColumnsTakePart) {
   Table table = split_table(Loss::softmax, false, false, 6);
   table.y = {0, 1, 2, 0, 1, 2};
   TrainOptions options = with(Loss::softmax, SolverChoice::gd, 0.1);
-  options.stop.tolerance = 1e-9;
+  options.problem.standardize = true;
+  options.stop.tolerance = 1e-6;
   const FitResult rows = fit_on(table, options);
+  EXPECT_LT(rows.report.rounds_done, 200);
   for (const GridShape shape : {GridShape{8, 1}, {8, 2}, {1, 9}, {2, 9}})
-    expect_same_fit(fit_on_grid(table, options, {shape}), rows, 7);
+    expect_same_fit(fit_on_grid(table, options, {.shape = shape, .simulated = true}), rows, 7);
 }
 
 class SplitBits : public ::testing::TestWithParam<Loss> {};

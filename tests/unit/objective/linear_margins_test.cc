@@ -95,6 +95,28 @@ TEST_P(Margins, OfBlocksOfColumnsAddUpToTheWholePassAndGiveItsGradient) {
   }
 }
 
+TEST_P(Margins, AtBothEndsOfALineAreEnoughForTheLine) {
+  const Shard shard = shard_of(c_);
+  Executor executor(2);
+  LinearRows rows(shard, executor, best_instruction_set());
+  LinearObjective objective(rows, c_.loss, some_scaling(0, shard.cols()), true, c_.outputs);
+  const std::vector<double> a = some_point(objective.dimension()), b(a.rbegin(), a.rend());
+  std::vector<double> at_a(objective.margin_count()), at_b(at_a.size()), gradient(a.size()),
+      tallies(objective.tallies());
+  objective.margins(a, at_a);
+  objective.margins(b, at_b);
+  double value = 0, slope = 0, kept_value = 0, kept_slope = 0;
+  objective.value_on_line(a, b, 0, value, slope);  // begins to keep
+  objective.value_and_gradient(a, value, gradient, tallies);
+  objective.value_and_gradient(b, value, gradient, tallies);
+  for (const double t : {0.0, 0.4, 1.0, -2.0}) {
+    objective.value_on_line_at(at_a, at_b, t, value, slope);
+    ASSERT_TRUE(objective.value_on_line(a, b, t, kept_value, kept_slope));
+    EXPECT_NEAR(value, kept_value, 1e-12 * (1 + kept_value));
+    EXPECT_NEAR(slope, kept_slope, 1e-12 * (1 + kept_value));
+  }
+}
+
 TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
   const Shard shard = shard_of(c_);
   const std::size_t cols = shard.cols(), cut = 5, outputs = c_.outputs;
