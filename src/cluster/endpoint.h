@@ -3,7 +3,8 @@
 //
 // Threads: an Endpoint is used by one thread at a time. Lifetime: it outlives every Buffer it has delivered; closing or
 // destroying it never hangs. Failure: operations throw Timeout, PeerLost or Cancelled (muster/error.h) and leave the
-// Endpoint usable, so a caller may shrink() and go on.
+// Endpoint usable, so a caller may shrink() and go on. Where a rank has ended by an InputError, those that wait for it
+// throw the same: bad input is that of the whole run.
 #pragma once
 
 #include <cstdint>

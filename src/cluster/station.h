@@ -78,6 +78,7 @@ class Station {
   void begin_wait(const Match* match = nullptr) {
     last_count_ = waiting_since_ = now();
     match_ = match;
+    wire_.begin_wait();
   }
   // Waits for something to arrive, at most until `until`; adds to the silence of those of `awaited` that give no sign.
   void wait(const std::vector<int>& awaited, Time until);

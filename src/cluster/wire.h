@@ -47,6 +47,9 @@ class Wire {
   // overtakes_data() may come earlier.
   virtual void pull(std::vector<Envelope>& arrived) = 0;
 
+  // The rank begins to wait for something else than before: waits until now say nothing of how soon it comes.
+  virtual void begin_wait() {}
+
   // Returns when something may have arrived or left, or after some seconds. Throws ClusterError when the run is over
   // for this rank.
   virtual void wait(double seconds) = 0;

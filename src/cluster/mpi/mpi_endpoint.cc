@@ -4,6 +4,7 @@
 #include <bit>
 #include <climits>
 
+#include "base/aligned.h"
 #include "base/check.h"
 #include "cluster/collectives.h"
 #include "cluster/mpi/mpi_wire.h"
@@ -30,11 +31,10 @@ int children(int relative, int count) {
 
 }  // namespace
 
-// What MPI reads and writes: copies, since a collective given up at a deadline can not be taken back from MPI, and the
-// caller's memory is gone by then.
+// What MPI reads and writes: a copy, since a collective given up at a deadline can not be taken back from MPI, and the
+// caller's memory is gone by then. The next collective uses it again.
 struct MpiEndpoint::Staging {
-  std::vector<double> values;
-  std::vector<double> results;
+  AlignedVector<double> values;
   MPI_Request request = MPI_REQUEST_NULL;
 };
 
@@ -57,14 +57,14 @@ bool MpiEndpoint::uses_engine(std::size_t values) const {
 }
 
 template <class Start>
-std::unique_ptr<MpiEndpoint::Staging> MpiEndpoint::run(std::span<const double> values, std::size_t results, Doing doing,
-                                                       const std::vector<int>& heard, Deadline deadline, Start start) {
+void MpiEndpoint::run(std::span<double> values, bool results, Doing doing, const std::vector<int>& heard,
+                      Deadline deadline, Start start) {
   check_unbroken();
-  auto staging = std::make_unique<Staging>();
-  staging->values.assign(values.begin(), values.end());
-  staging->results.resize(results);
+  std::unique_ptr<Staging> staging = staging_ ? std::move(staging_) : std::make_unique<Staging>();
+  staging->values.resize(values.size());
+  std::copy(values.begin(), values.end(), staging->values.begin());
   station().enter_engine_collective();
-  check_mpi(start(*staging), "a collective of MPI");
+  check_mpi(start(staging->values.data(), &staging->request), "a collective of MPI");
   const auto done = [&] {
     int complete = 0;
     check_mpi(MPI_Test(&staging->request, &complete, MPI_STATUS_IGNORE), "MPI_Test");
@@ -76,15 +76,16 @@ std::unique_ptr<MpiEndpoint::Staging> MpiEndpoint::run(std::span<const double> v
     (void)staging.release();  // for good: MPI may still write there
     throw;
   }
-  return staging;
+  if (results) std::copy(staging->values.begin(), staging->values.end(), values.begin());
+  staging_ = std::move(staging);
 }
 
 void MpiEndpoint::broadcast(std::span<double> values, int root, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::broadcast(values, root, deadline);
-  const auto staging = run(values, 0, Doing::broadcast, {root}, deadline, [&](Staging& s) {
-    return MPI_Ibcast(s.values.data(), static_cast<int>(s.values.size()), MPI_DOUBLE, root, communicator_, &s.request);
+  const int count = static_cast<int>(values.size());
+  run(values, rank() != root, Doing::broadcast, {root}, deadline, [&](double* staged, MPI_Request* request) {
+    return MPI_Ibcast(staged, count, MPI_DOUBLE, root, communicator_, request);
   });
-  std::copy(staging->values.begin(), staging->values.end(), values.begin());
   const int messages = children((rank() - root + size()) % size(), size());
   count_sent(static_cast<std::size_t>(messages) * (values.size_bytes() + kHeaderBytes), messages);
 }
@@ -92,12 +93,13 @@ void MpiEndpoint::broadcast(std::span<double> values, int root, Deadline deadlin
 void MpiEndpoint::reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::reduce(values, op, root, deadline);
   const Reduction how = reduction(op, values.size());
-  const std::vector<int> heard = rank() == root ? members() : std::vector<int>();
-  const auto staging = run(values, rank() == root ? values.size() : 0, Doing::reduce, heard, deadline, [&](Staging& s) {
-    return MPI_Ireduce(s.values.data(), s.results.data(), how.count, how.type, how.op, root, communicator_, &s.request);
+  const bool at_root = rank() == root;
+  const std::vector<int> heard = at_root ? members() : std::vector<int>();
+  run(values, at_root, Doing::reduce, heard, deadline, [&](double* staged, MPI_Request* request) {
+    return MPI_Ireduce(at_root ? MPI_IN_PLACE : staged, staged, how.count, how.type, how.op, root, communicator_,
+                       request);
   });
-  std::copy(staging->results.begin(), staging->results.end(), values.begin());
-  if (rank() != root) count_sent(values.size_bytes() + kHeaderBytes, 1);
+  if (!at_root) count_sent(values.size_bytes() + kHeaderBytes, 1);
 }
 
 // Equal bits on all ranks: Open MPI reduces every element once, by a tree or a ring, and passes the result on; an
@@ -105,17 +107,17 @@ void MpiEndpoint::reduce(std::span<double> values, ReduceOp op, int root, Deadli
 void MpiEndpoint::allreduce(std::span<double> values, ReduceOp op, Deadline deadline) {
   if (!uses_engine(values.size())) return GroupEndpoint::allreduce(values, op, deadline);
   const Reduction how = reduction(op, values.size());
-  const auto staging = run(values, values.size(), Doing::allreduce, members(), deadline, [&](Staging& s) {
-    return MPI_Iallreduce(s.values.data(), s.results.data(), how.count, how.type, how.op, communicator_, &s.request);
+  run(values, true, Doing::allreduce, members(), deadline, [&](double* staged, MPI_Request* request) {
+    return MPI_Iallreduce(MPI_IN_PLACE, staged, how.count, how.type, how.op, communicator_, request);
   });
-  std::copy(staging->results.begin(), staging->results.end(), values.begin());
   const int messages = log2_ceiling(size());
   count_sent(static_cast<std::size_t>(messages) * (values.size_bytes() + kHeaderBytes), messages);
 }
 
 void MpiEndpoint::barrier(Deadline deadline) {
   if (!uses_engine(0)) return GroupEndpoint::barrier(deadline);
-  run({}, 0, Doing::barrier, members(), deadline, [&](Staging& s) { return MPI_Ibarrier(communicator_, &s.request); });
+  run({}, false, Doing::barrier, members(), deadline,
+      [&](double*, MPI_Request* request) { return MPI_Ibarrier(communicator_, request); });
   const int messages = log2_ceiling(size());
   count_sent(static_cast<std::size_t>(messages) * kHeaderBytes, messages);
 }

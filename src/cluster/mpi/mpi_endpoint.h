@@ -4,6 +4,8 @@
 
 #include <mpi.h>
 
+#include <memory>
+
 #include "cluster/group_endpoint.h"
 
 namespace muster {
@@ -30,16 +32,18 @@ class MpiEndpoint final : public GroupEndpoint {
   };
   Reduction reduction(ReduceOp op, std::size_t values) const;
   bool uses_engine(std::size_t values) const;
-  // Starts a collective by start(staging) and waits for it; staging stays until MPI is through with it. heard: the
-  // members without whom it could not have completed here.
+  // Starts a collective on a copy of values by start(copy, request) and waits for it; the copy stays until MPI is
+  // through with it. results: what it then holds becomes values. heard: the members without whom it could not have
+  // completed here.
   template <class Start>
-  std::unique_ptr<Staging> run(std::span<const double> values, std::size_t results, Doing doing,
-                               const std::vector<int>& heard, Deadline deadline, Start start);
+  void run(std::span<double> values, bool results, Doing doing, const std::vector<int>& heard, Deadline deadline,
+           Start start);
 
   MPI_Comm communicator_;
   bool reproducible_;
   MPI_Datatype pair_ = MPI_DATATYPE_NULL;  // (high, low)
   MPI_Op sum_pairs_ = MPI_OP_NULL;
+  std::unique_ptr<Staging> staging_;  // of the collective before
 };
 
 }  // namespace muster

@@ -21,9 +21,10 @@ int mpi_rank_from_environment();
 // with the other ranks that all are done, and finalises MPI. Once per process.
 //
 // Failure, always within some 10 seconds of its cause:
-//  - InputError or Cancelled thrown by a rank while no other rank was harmed is the outcome of all: MPI is finalised
-//    and every rank throws that of the lowest such rank.
-//  - A rank that throws alone, or is lost to those that wait for it (silent for options.silence_seconds): one sentence
+//  - InputError or Cancelled thrown by a rank while no other rank was harmed is the outcome of all, also of those that
+//    wait for it: MPI is finalised and every rank throws that of the lowest such rank.
+//  - A rank that throws anything else, or is lost to those that wait for it (silent for options.silence_seconds): one
+//  sentence
 //    on stderr, "muster: rank R on HOST: cause", then MPI_Abort with exit code 4. Does not return.
 //  - No launcher, or a build without MPI: InputError.
 void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main);

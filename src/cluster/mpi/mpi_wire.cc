@@ -36,10 +36,10 @@ struct Head {
 };
 static_assert(sizeof(Head) == kHeaderBytes);
 
-// While nothing happens, yields first and then sleeps longer and longer: ranks may share cores.
-constexpr int kYields = 100;
-constexpr std::chrono::microseconds kShortestSleep{20};
-constexpr std::chrono::microseconds kLongestSleep{1000};
+// While nothing happens, yields first and then sleeps: ranks may share cores. MPI moves data only while it is asked, so
+// what takes less than this is not slowed down by sleep.
+constexpr double kYieldSeconds = 0.01;
+constexpr double kSleepSeconds = 0.001;
 
 // Calls transfer(start, bytes) for each piece of a payload.
 template <class Transfer>
@@ -148,7 +148,7 @@ void MpiWire::pull(std::vector<Envelope>& arrived) {
   }
   if (incoming_count_ > 0) complete_incoming(arrived);
   complete_outgoing();
-  if (arrived.size() > before) idle_polls_ = 0;
+  if (arrived.size() > before) begin_wait();
 }
 
 void MpiWire::complete_incoming(std::vector<Envelope>& arrived) {
@@ -165,14 +165,16 @@ void MpiWire::complete_outgoing() {
   std::erase_if(outgoing_, [](Outgoing& out) { return all_complete(out.requests); });
 }
 
+void MpiWire::begin_wait() {
+  idle_since_ = now();
+}
+
 void MpiWire::wait(double seconds) {
-  ++idle_polls_;
-  if (idle_polls_ <= kYields) {
+  if (now() - idle_since_ < kYieldSeconds) {
     sched_yield();
-    return;
+  } else {
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(kSleepSeconds, seconds)));
   }
-  const auto sleep = std::min(kLongestSleep, kShortestSleep * (1 + (idle_polls_ - kYields) / 50));
-  std::this_thread::sleep_for(std::min<std::chrono::duration<double>>(sleep, std::chrono::duration<double>(seconds)));
 }
 
 std::vector<int> MpiWire::unflushed() const {

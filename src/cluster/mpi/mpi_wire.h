@@ -30,6 +30,7 @@ class MpiWire final : public Wire {
   Time now() const override;
   void post(int to, Envelope envelope) override;
   void pull(std::vector<Envelope>& arrived) override;
+  void begin_wait() override;
   void wait(double seconds) override;
   std::vector<int> unflushed() const override;
   bool receiving() const override;
@@ -59,7 +60,7 @@ class MpiWire final : public Wire {
   std::vector<std::deque<Incoming>> incoming_;  // by source, in order
   std::size_t incoming_count_ = 0;
   std::deque<Incoming> forgotten_incoming_;  // of lost ranks: MPI still holds the buffers
-  int idle_polls_ = 0;
+  Time idle_since_ = 0;
 };
 
 }  // namespace muster

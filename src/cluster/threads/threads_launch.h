@@ -10,9 +10,10 @@ namespace muster {
 // Runs rank_main(endpoint) once on each of n >= 1 new threads and returns when all have returned.
 //
 // Failure, always within some 10 seconds of its cause:
-//  - InputError or Cancelled thrown by a rank while no other rank was harmed is the outcome of all: that of the
-//    lowest such rank is thrown.
-//  - A rank that throws alone closes its endpoint with the cause; peers that wait for it get PeerLost. A ClusterError
+//  - InputError or Cancelled thrown by a rank while no other rank was harmed is the outcome of all, also of those that
+//    wait for it: that of the lowest such rank is thrown.
+//  - A rank that throws anything else closes its endpoint with the cause; peers that wait for it get PeerLost. A
+//  ClusterError
 //    naming that rank, its host and the cause is thrown.
 //  - A rank that other ranks wait for and that does not call into its endpoint for options.silence_seconds is lost:
 //    its waiters get PeerLost, and PeerLost naming it is thrown here.
