@@ -2,7 +2,7 @@
 """Runs the programs of bench/floors.toml and compares the ratios they print with the floors there: `script/bench`.
 
 A program says `ratio NAME VALUE` on lines of their own, a larger value being better. A ratio with a floor that is not
-printed, because a peer is not installed, is listed as left out and fails nothing.
+printed, because a peer or a library is not installed, is listed as left out and fails nothing.
 """
 import argparse
 import pathlib
@@ -19,6 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def ratios_of(command, python):
     """By name, as the program prints them."""
     words = shlex.split(command.replace("{python}", python))
+    if not (ROOT / words[0]).exists():  # as CMake has it where a library is not installed
+        print(f"{words[0]} is not built here")
+        return {}
     if words[0].endswith(".py"):
         words.insert(0, python)
     run = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
