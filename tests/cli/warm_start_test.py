@@ -188,6 +188,17 @@ def test_the_other_class_as_the_positive_one_turns_the_start_around(tmp_path, ta
         np.testing.assert_allclose(mine, -given, rtol=1e-9)
 
 
+def test_an_intercept_that_is_not_wanted_is_left_out(tmp_path, table, columns):
+    model, _ = trained(tmp_path, table("squared"), "squared", "--l2", "0.05")
+    _, report = trained(tmp_path, table("squared"), "squared", "--l2", "0.05", "--solver", "lbfgs", "--no-intercept",
+                        "--warm-start", tmp_path / "model.json", name="warm")
+    x = np.column_stack([columns[f"x{j}"] for j in range(4)])
+    w, b = coefficients(model)
+    first = objective(x, columns["y"], w, 0 * b, "squared", 0.05)
+    assert report["rounds"][0]["objective"] == pytest.approx(first, rel=1e-12)
+    assert "model.json, was left out, as --no-intercept says" in "\n".join(report["notes"])
+
+
 @pytest.mark.parametrize("old, new, gone", [(range(3), range(1, 4), 0), (range(1, 4), range(3), 3)])
 def test_libsvm_features_are_found_by_their_index(tmp_path, columns, old, new, gone):
     """Also where one file begins at index 0 and the other at 1."""

@@ -44,21 +44,21 @@ TEST(Executor, ThreadsRunAtOnce) {
   EXPECT_EQ(waiting, 3);
 }
 
-TEST(Executor, EveryThreadBeginsWithItsOwnStretch) {
+TEST(Executor, EveryThreadGoesThroughItsOwnStretch) {
   Executor executor(2);
   std::mutex mutex;
-  std::condition_variable arrived;
-  std::vector<std::size_t> first(2, 99);
-  // A thread's first task returns only when the other thread has one.
+  std::condition_variable moved;
+  std::vector<std::vector<std::size_t>> taken(2);
+  // No task returns before the other thread has as many.
   executor.run(10, [&](std::size_t index, int thread) {
+    const auto own = static_cast<std::size_t>(thread);
     std::unique_lock lock(mutex);
-    std::size_t& own = first[static_cast<std::size_t>(thread)];
-    if (own != 99) return;
-    own = index;
-    arrived.notify_all();
-    arrived.wait(lock, [&] { return first[0] != 99 && first[1] != 99; });
+    taken[own].push_back(index);
+    moved.notify_all();
+    moved.wait(lock, [&] { return taken[1 - own].size() >= taken[own].size(); });
   });
-  EXPECT_EQ(first, (std::vector<std::size_t>{0, 5}));
+  EXPECT_EQ(taken[0], (std::vector<std::size_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(taken[1], (std::vector<std::size_t>{5, 6, 7, 8, 9}));
 }
 
 TEST(Executor, CallsBackOnTheCallersThreadAlone) {

@@ -71,6 +71,8 @@ TEST(Cost, ByHand) {
   // two levels, each message 29 microseconds and 8000 bytes at 1.25 GB/s.
   const Cost cost({1000, 1000, 1e6, false}, 4);
   EXPECT_NEAR(cost.of_round({4, 1}), 1.5e-3 / 4 + 4 * (29e-6 + 6.4e-6), 1e-12);
+  // Of its 2 MB each worker sends 500 kB to every other.
+  EXPECT_NEAR(cost.of_cutting({1, 4}), 3 * (29e-6 + 400e-6), 1e-12);
   EXPECT_EQ(cost.subject(), "1000 rows of 1000 columns on 4 workers");
   EXPECT_EQ(Cost({1, 1, 1, false}, 1).subject(), "1 row of 1 column on 1 worker");
   const Cost classes({1000, 1000, 1e6, false, 10}, 4);
@@ -87,6 +89,8 @@ TEST(Cost, OfExactGrowsWithColumnsAndItsSolveDoesNotShrinkWithWorkers) {
   EXPECT_GT(exact(1e6, 200, 1) / exact(1e6, 100, 1), 3);
   EXPECT_LT(exact(1e6, 100, 8), 0.2 * exact(1e6, 100, 1));
   EXPECT_GT(exact(2000, 2000, 64), 0.9 * exact(2000, 2000, 8));
+  // One worker sends nothing: what its few rows leave is 2002³/3 operations at 2 Gflop/s.
+  EXPECT_NEAR(exact(1, 2000, 1), 1.337, 0.001);
   // Sparse rows of few entries do not pay for all pairs of columns.
   EXPECT_LT(Cost({1e6, 1000, 5e6, true}, 1).of_exact(), 0.1 * exact(1e6, 1000, 1));
 }
