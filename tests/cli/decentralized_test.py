@@ -241,6 +241,19 @@ def test_each_part_of_a_cut_network_has_the_model_of_its_own_rows(tmp_path, tabl
         assert certificate["gradient_norm"] == part["gradient_norm"] < 1e-6
 
 
+def test_a_part_short_of_the_tolerance_gives_the_command_its_exit_code(tmp_path, table):
+    """Nodes 4-8 all hear each other; 0-2 are a line, where news takes longer."""
+    graph, cluster = tmp_path / "graph.txt", tmp_path / "c.toml"
+    pairs = [(0, 1), (1, 2), (2, 3), (3, 4), *((a, b) for a in range(4, 9) for b in range(a + 1, 9))]
+    graph.write_text("".join(f"{a} {b}\n" for a, b in pairs), encoding="utf-8")
+    cluster.write_text("[[failures.deaths]]\nnode = 3\nat = 0.004\n", encoding="utf-8")
+    arguments = [table, *SQUARED, *NETWORK, "--topology", f"file:{graph}", "-n", 9, "--simulate", cluster,
+                 "--allow-parts"]
+    _, report = trained(tmp_path, *arguments, "--max-rounds", "200", code=3)
+    assert [(part["nodes"], part["stop_reason"]) for part in report["parts"]] == \
+        [([4, 5, 6, 7, 8], "converged"), ([0, 1, 2], "max_rounds")]
+
+
 def test_the_parts_are_told_to_people_too(tmp_path, table):
     cluster = tmp_path / "c.toml"
     cluster.write_text("[[failures.deaths]]\nnode = 2\nat = 0.004\n", encoding="utf-8")
