@@ -44,7 +44,7 @@ __attribute__((target_clones("default", "avx2", "arch=x86-64-v4"))) std::uint64_
 }
 
 template <class T>
-void read_all(const AlignedVector<T>& values, Executor& executor) {
+void read_all(const RowArray<T>& values, Executor& executor) {
   constexpr std::size_t kWords = 64 * 1024;
   const auto* words = reinterpret_cast<const std::uint64_t*>(values.data());
   const std::size_t count = values.size() * sizeof(T) / sizeof(std::uint64_t);
@@ -60,7 +60,7 @@ Shard rows_of(std::size_t rows, std::size_t cols, Executor& executor) {
   constexpr std::size_t kRows = 1024;
   Shard shard;
   DenseMatrix matrix{rows, cols, AlignedVector<T>(rows * cols)};
-  auto& values = std::get<AlignedVector<T>>(matrix.values);
+  auto& values = std::get<RowArray<T>>(matrix.values);
   shard.targets.resize(rows);
   executor.run((rows + kRows - 1) / kRows, [&](std::size_t part, int) {
     std::uint64_t state = 0x9e3779b97f4a7c15 * (part + 1);
@@ -104,7 +104,7 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
     LinearObjective classifier(linear, Loss::logistic, scaling, true);
     std::vector<double> w(regression.dimension(), 0.01), gradient(w.size()), tallies(classifier.tallies());
     double value = 0;
-    const auto& values = std::get<AlignedVector<T>>(std::get<DenseMatrix>(shard.matrix).values);
+    const auto& values = std::get<RowArray<T>>(std::get<DenseMatrix>(shard.matrix).values);
     for (int turn = 0; turn < kTurns; ++turn) {
       limit = std::min(limit, seconds_of([&] { read_all(values, executor); }));
       squared = std::min(squared, seconds_of([&] { regression.value_and_gradient(w, value, gradient, {}); }));

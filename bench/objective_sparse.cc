@@ -32,7 +32,7 @@ double seconds_of(const std::function<void()>& work) {
 
 void write(const Shard& shard, const std::string& path) {
   const auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  const auto& values = std::get<AlignedVector<double>>(matrix.values);
+  const auto& values = std::get<RowArray<double>>(matrix.values);
   auto file = fmt::output_file(path);
   for (std::size_t i = 0; i < matrix.rows; ++i) {
     file.print("{}", shard.targets[i] > 0 ? "+1" : "-1");
@@ -54,7 +54,7 @@ void for_parts(Executor& executor, std::size_t entries, const Work& work) {
 template <class T>
 void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
   const auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  const auto& values = std::get<AlignedVector<T>>(matrix.values);
+  const auto& values = std::get<RowArray<T>>(matrix.values);
   const std::size_t entries = values.size();
   Executor executor(threads);
   LinearRows linear(shard, executor, best_instruction_set());
@@ -99,7 +99,7 @@ void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
 
 Shard as_float32(Shard shard) {
   auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  const auto& values = std::get<AlignedVector<double>>(matrix.values);
+  const auto& values = std::get<RowArray<double>>(matrix.values);
   matrix.values = AlignedVector<float>(values.begin(), values.end());
   return shard;
 }

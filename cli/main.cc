@@ -1,5 +1,6 @@
 // The `muster` command: reads the command line, runs a subcommand, and turns every error into one sentence and its exit
 // code.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -52,6 +53,7 @@ void keep_freed_memory() {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow further is an error of the write, as a full disk is
   const int code = run_command({argv + 1, argv + argc});
   // A worker that was lost may still be running on its own thread (cluster/threads): nothing is unwound under it.
   if (code == static_cast<int>(muster::ExitCode::cluster_failed)) std::_Exit(code);

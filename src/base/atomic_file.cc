@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -141,6 +142,10 @@ void AtomicFile::write(std::string_view text) {
     if (written < 0) fail(errno);
     text.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+void AtomicFile::write_at(std::uint64_t offset, std::string_view text) {
+  if (const int cause = write_all_at(descriptor_, offset, text)) fail(cause);
 }
 
 void AtomicFile::commit() {

@@ -1,6 +1,7 @@
 // Files that appear whole or not at all.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(std::string_view text);
+  // At an offset, of a regular file; bytes that are never written are 0.
+  void write_at(std::uint64_t offset, std::string_view text);
   // Syncs, renames over the file, syncs the directory. Nothing may be written after it.
   void commit();
 

@@ -12,7 +12,7 @@ namespace muster {
 namespace {
 
 template <class T>
-DenseMatrix columns_of(const DenseMatrix& matrix, const AlignedVector<T>& values, std::size_t begin, std::size_t end) {
+DenseMatrix columns_of(const DenseMatrix& matrix, const RowArray<T>& values, std::size_t begin, std::size_t end) {
   const std::size_t cols = end - begin;
   AlignedVector<T> kept(matrix.rows * cols);
   for (std::size_t i = 0; i < matrix.rows; ++i)
@@ -21,8 +21,7 @@ DenseMatrix columns_of(const DenseMatrix& matrix, const AlignedVector<T>& values
 }
 
 template <class T>
-SparseMatrix columns_of(const SparseMatrix& matrix, const AlignedVector<T>& values, std::size_t begin,
-                        std::size_t end) {
+SparseMatrix columns_of(const SparseMatrix& matrix, const RowArray<T>& values, std::size_t begin, std::size_t end) {
   SparseMatrix kept{matrix.rows, end - begin, {}, {}, {}};
   AlignedVector<T> kept_values;
   kept.row_begin.reserve(matrix.rows + 1);
@@ -47,7 +46,7 @@ bool all_single(const std::vector<Shard>& parts) {
   return std::all_of(parts.begin(), parts.end(), [](const Shard& part) {
     return std::visit(
         [](const auto& matrix) {
-          const auto* wide = std::get_if<AlignedVector<double>>(&matrix.values);
+          const auto* wide = std::get_if<RowArray<double>>(&matrix.values);
           return wide == nullptr || wide->empty();
         },
         part.matrix);

@@ -99,7 +99,7 @@ void write_tile(const Layout& layout, const StagedBlock& block, std::size_t begi
 template <class T>
 DenseMatrix build_dense(const Layout& layout, std::vector<StagedBlock>& blocks, std::size_t rows) {
   DenseMatrix matrix{rows, layout.features, AlignedVector<T>(0)};
-  auto& values = std::get<AlignedVector<T>>(matrix.values);
+  auto& values = std::get<RowArray<T>>(matrix.values);
   values.resize(rows * layout.features);
   T* out = values.data();
   for (StagedBlock& block : blocks) {
@@ -132,7 +132,7 @@ SparseMatrix build_sparse(const Layout& layout, std::vector<StagedBlock>& blocks
   SparseMatrix matrix;
   matrix.rows = rows;
   matrix.cols = layout.features;
-  auto& values = matrix.values.emplace<AlignedVector<T>>();
+  auto& values = matrix.values.emplace<RowArray<T>>();
   const std::size_t entries = count_entries(layout, blocks);
   values.resize(entries);
   matrix.columns.resize(entries);

@@ -54,7 +54,7 @@ void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& s
     matrix.rows += block.rows;
     entries += block.entries;
   }
-  auto& values = matrix.values.emplace<AlignedVector<T>>();
+  auto& values = matrix.values.emplace<RowArray<T>>();
   values.resize(entries);
   matrix.columns.resize(entries);
   matrix.row_begin.resize(matrix.rows + 1);

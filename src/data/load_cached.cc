@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/atomic_file.h"
 #include "data/agree.h"
 #include "data/load_internal.h"
 #include "data/row_cache.h"
@@ -72,7 +73,7 @@ void take_rows(const LoadRequest& request, const Inputs& inputs, std::shared_ptr
   const bool taken = request.budget == nullptr || request.budget->take(bytes);
   data.streamed = !all_say_yes(peers, taken);
   if (!data.streamed) {
-    together(peers, [&] { data.shard = cache->rows([&] { peers.progress(); }); });
+    data.shard = cache->rows();
     return;
   }
   if (taken && request.budget != nullptr) request.budget->give_back(bytes);
@@ -83,14 +84,18 @@ void take_rows(const LoadRequest& request, const Inputs& inputs, std::shared_ptr
 
 void write(const LoadRequest& request, const CacheName& name, const Dataset& data, int rank, Peers& peers) {
   const auto progress = [&] { peers.progress(); };
-  if (!data.streamed) {
+  AtomicFile file(name.path);
+  const auto write_at = [&](std::uint64_t offset, std::string_view bytes) { file.write_at(offset, bytes); };
+  if (data.streamed) {
+    const int readers = reader_count(request, peers.size());
+    StreamedRows rows(request, data.encoding, readers, {.while_waiting = progress});
+    if (rank < readers) rows.add(rank);
+    write_row_cache(write_at, name.key, data, rows, progress);
+  } else {
     HeldRows rows(data.shard);
-    return write_row_cache(name.path, name.key, data, rows, progress);
+    write_row_cache(write_at, name.key, data, rows, progress);
   }
-  const int readers = reader_count(request, peers.size());
-  StreamedRows rows(request, data.encoding, readers, {.while_waiting = progress});
-  if (rank < readers) rows.add(rank);
-  write_row_cache(name.path, name.key, data, rows, progress);
+  file.commit();
 }
 
 }  // namespace

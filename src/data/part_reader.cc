@@ -209,6 +209,7 @@ void PartFiles::stamp_files() {
 }
 
 void PartFiles::check_unchanged() const {
+  if (plan_.cache) plan_.cache->check_unchanged();
   for (const Stamp& stamp : stamps_) {
     std::error_code unreadable;
     const auto bytes = std::filesystem::file_size(stamp.path, unreadable);
@@ -217,9 +218,9 @@ void PartFiles::check_unchanged() const {
   }
 }
 
-std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes) const {
+std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes, std::size_t align) const {
   check_unchanged();
-  if (plan_.cache) return plan_.cache->reader();
+  if (plan_.cache) return read_cached(plan_.cache, block_bytes, align);
   const Catalog& catalog = plan_.catalog;
   if (catalog.format == Format::libsvm)
     return std::make_unique<LibsvmPart>(catalog, plan_.pieces, block_bytes, request_.options.storage, encoding_);

@@ -47,8 +47,9 @@ class PartFiles {
             const std::function<void()>& progress);
   PartFiles(const LoadRequest& request, const Encoding& encoding, const PartPlan& plan);
 
-  // Blocks of text are of so many bytes at most. Throws InputError where a file is not what it was.
-  std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20) const;
+  // Blocks of text are of so many bytes at most; those of a cache of about so many, and a multiple of `align` rows.
+  // Throws InputError where a file is not what it was.
+  std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20, std::size_t align = 1) const;
   // Likewise; a reader that has come to its end does not.
   void check_unchanged() const;
 

@@ -1,375 +1,348 @@
 #include "data/row_cache.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cerrno>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
-#include "base/atomic_file.h"
+#include "base/descriptor.h"
 #include "data/agree.h"
+#include "data/checksum.h"
 #include "data/encoding_bytes.h"
-#include "muster/error.h"
+#include "data/mapped_file.h"
 
 namespace muster {
 namespace {
 
-constexpr std::string_view kMagic = kRowCacheForm;
-constexpr double kBlockBytes = 4e6;
+constexpr std::size_t kPiece = std::size_t{4} << 20;  // between two calls of progress
+constexpr std::uint64_t kLine = 64;
 
-// Four lanes of multiplications by odd constants, so that a processor runs them side by side: for damage, not for
-// malice.
-std::uint64_t checksum(std::string_view bytes) {
-  std::array<std::uint64_t, 4> lanes = {1, 2, 3, bytes.size()};
-  constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15;
-  const auto mix = [&](std::size_t lane, std::uint64_t word) {
-    lanes[lane] = std::rotl((lanes[lane] ^ word) * kFactor, 29);
-  };
-  std::size_t at = 0;
-  std::array<std::uint64_t, 4> words;
-  for (; at + sizeof words <= bytes.size(); at += sizeof words) {
-    std::memcpy(words.data(), bytes.data() + at, sizeof words);
-    for (std::size_t lane = 0; lane < 4; ++lane) mix(lane, words[lane]);
-  }
-  for (; at < bytes.size(); ++at) mix(at % 4, static_cast<unsigned char>(bytes[at]));
-  for (std::size_t lane = 1; lane < 4; ++lane) mix(0, lanes[lane]);
-  return lanes[0] ^ (lanes[0] >> 32);
-}
-
-// What stands before a block's arrays.
-struct BlockHead {
-  std::uint64_t bytes = 0;     // of what follows
-  std::uint64_t checksum = 0;  // of that and of this
-  std::uint64_t rows = 0, entries = 0, targets = 0, weights = 0, offsets = 0, folds = 0;
-  std::uint64_t sparse = 0, single = 0;
-};
-
-std::uint64_t checksum_of(BlockHead head, std::string_view bytes) {
-  head.checksum = checksum(bytes);
-  return checksum({reinterpret_cast<const char*>(&head), sizeof head});
-}
-
-// And at the end of the file.
+// At the end of the file.
 struct Tail {
   std::uint64_t bytes = 0, checksum = 0;  // of the text before it
-  std::uint64_t blocks_end = 0;           // where that begins
   char magic[16] = {};
 };
 
-// Calls use(array) for the block's arrays in their order, sized by its head.
-template <class Use>
-void each_array(Shard& shard, const BlockHead& head, Use use) {
-  const auto values = [&](auto& matrix) {
-    if (head.single) {
-      use(matrix.values.template emplace<AlignedVector<float>>(), head.entries);
-    } else {
-      use(matrix.values.template emplace<AlignedVector<double>>(), head.entries);
-    }
-  };
-  if (head.sparse) {
-    auto& matrix = shard.matrix.emplace<SparseMatrix>();
-    use(matrix.row_begin, head.rows + 1);
-    values(matrix);
-    use(matrix.columns, head.entries);
-  } else {
-    values(shard.matrix.emplace<DenseMatrix>());
+std::span<const std::byte> bytes_of_text(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// Keeps a window's rows where they lie; they are given back in the end.
+struct RowsRead {
+  std::shared_ptr<const MappedFile> file;
+  std::vector<std::span<const std::byte>> stretches;
+
+  RowsRead(std::shared_ptr<const MappedFile> in, std::vector<std::span<const std::byte>> read)
+      : file(std::move(in)), stretches(std::move(read)) {
+    for (const auto& bytes : stretches) MappedFile::fetch(bytes);
   }
-  use(shard.targets, head.targets);
-  use(shard.weights, head.weights);
-  use(shard.offsets, head.offsets);
-  use(shard.folds, head.folds);
+  ~RowsRead() {
+    for (const auto& bytes : stretches) MappedFile::release(bytes);
+  }
+  RowsRead(const RowsRead&) = delete;
+  RowsRead& operator=(const RowsRead&) = delete;
+};
+
+}  // namespace
+
+RowCache::Sections RowCache::sections_of(const RowShape& shape, const Encoding& encoding) {
+  Sections sections;
+  const auto beside = [&](bool there) { return there ? shape.rows : 0; };
+  sections.size[row_begin] = shape.sparse ? shape.rows + 1 : 0;
+  sections.size[values] = shape.entries;
+  sections.size[columns] = shape.sparse ? shape.entries : 0;
+  sections.size[targets] = beside(shape.has_targets);
+  sections.size[weights] = beside(!encoding.weight.empty());
+  sections.size[offsets] = beside(!encoding.offset.empty());
+  sections.size[folds] = beside(!encoding.loaded_from.folds.empty());
+  for (std::size_t s = 0; s < count; ++s) {
+    const std::uint64_t bytes = sections.size[s] * (s == values    ? shape.value_bytes
+                                                    : s == columns ? sizeof(std::uint32_t)
+                                                                   : sizeof(double));
+    sections.begin[s + 1] = sections.begin[s] + (bytes + kLine - 1) / kLine * kLine;
+  }
+  return sections;
+}
+
+// False where this is not a whole cache of that key; the arrays are not looked at.
+bool RowCache::read_end(std::uint64_t key, std::uint64_t (&checksums)[count]) {
+  const std::span<const std::byte> all = file_->bytes();
+  Tail tail;
+  if (all.size() < sizeof tail) return false;
+  std::memcpy(&tail, all.last(sizeof tail).data(), sizeof tail);
+  const std::size_t before = all.size() - sizeof tail;
+  if (std::string_view(tail.magic, sizeof tail.magic) != kRowCacheForm || tail.bytes > before) return false;
+  const std::span<const std::byte> text = all.subspan(before - tail.bytes, tail.bytes);
+  if (checksum_of(text) != tail.checksum) return false;
+  Unpacker from({reinterpret_cast<const char*>(text.data()), text.size()});
+  if (from.number() != key) return false;
+  shape_.rows = from.number();
+  shape_.cols = from.number();
+  shape_.sparse = from.number() != 0;
+  shape_.has_targets = from.number() != 0;
+  shape_.entries = from.number();
+  shape_.value_bytes = from.number();
+  shape_.beside = from.number();
+  shape_.weight = from.real();
+  encoding_ = unpack_encoding(from);
+  summary_ = unpack_summary(from);
+  powers_ = unpack_powers(from);
+  for (std::uint64_t& sum : checksums) sum = from.number();
+  sections_ = sections_of(shape_, encoding_);
+  return sections_.begin[count] == before - tail.bytes;
+}
+
+std::shared_ptr<const RowCache> RowCache::open(const std::string& path, std::uint64_t key,
+                                               const std::function<void()>& progress) {
+  auto cache = std::make_shared<RowCache>();
+  cache->file_ = MappedFile::map(Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
+  std::uint64_t checksums[count];
+  if (!cache->file_ || !cache->read_end(key, checksums)) return nullptr;
+  const std::span<const std::byte> all = cache->file_->bytes();
+  for (std::size_t s = 0; s < count; ++s) {
+    Checksum sum;
+    for (std::uint64_t at = cache->sections_.begin[s]; at < cache->sections_.begin[s + 1]; at += kPiece) {
+      const auto piece = all.subspan(at, std::min<std::uint64_t>(kPiece, cache->sections_.begin[s + 1] - at));
+      MappedFile::expect(all.subspan(at, std::min<std::uint64_t>(2 * kPiece, all.size() - at)));
+      sum.add(piece);
+      MappedFile::release(piece);
+      progress();
+    }
+    if (sum.value() != checksums[s]) return nullptr;
+  }
+  return cache;
 }
 
 template <class T>
-void put_array(std::string& bytes, const AlignedVector<T>& values) {
-  bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+const T* RowCache::at(Section section) const {
+  return reinterpret_cast<const T*>(file_->bytes().data() + sections_.begin[section]);
 }
 
-// How many bytes.
-std::uint64_t write_block(const Shard& rows, AtomicFile& file) {
-  BlockHead head;
-  std::string bytes;
-  head.rows = rows.rows();
-  const auto values = [&](const auto& matrix) {
-    std::visit(
-        [&](const auto& v) {
-          head.entries = v.size();
-          head.single = sizeof(v[0]) == sizeof(float);
-          put_array(bytes, v);
-        },
-        matrix.values);
-  };
-  if (const auto* sparse = std::get_if<SparseMatrix>(&rows.matrix)) {
-    head.sparse = 1;
-    put_array(bytes, sparse->row_begin);
-    values(*sparse);
-    put_array(bytes, sparse->columns);
-  } else {
-    values(std::get<DenseMatrix>(rows.matrix));
-  }
-  head.targets = rows.targets.size();
-  head.weights = rows.weights.size();
-  head.offsets = rows.offsets.size();
-  head.folds = rows.folds.size();
-  for (const auto* beside : {&rows.targets, &rows.weights, &rows.offsets, &rows.folds}) put_array(bytes, *beside);
-  head.bytes = bytes.size();
-  head.checksum = checksum_of(head, bytes);
-  file.write({reinterpret_cast<const char*>(&head), sizeof head});
-  file.write(bytes);
-  return sizeof head + bytes.size();
+void RowCache::check_unchanged() const {
+  file_->check_unchanged();
 }
-
-}  // namespace
-
-// An open cache, read from its beginning.
-class CacheFile {
- public:
-  explicit CacheFile(const std::string& path) : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    struct stat status {};
-    if (file_ >= 0 && fstat(file_, &status) == 0) size_ = static_cast<std::uint64_t>(status.st_size);
-  }
-  ~CacheFile() {
-    if (file_ >= 0) close(file_);
-  }
-  CacheFile(CacheFile&& other) noexcept
-      : path_(std::move(other.path_)),
-        file_(std::exchange(other.file_, -1)),
-        size_(other.size_),
-        at_(other.at_),
-        blocks_end_(other.blocks_end_),
-        intact_(other.intact_) {}
-  CacheFile& operator=(CacheFile&&) = delete;
-
-  // Finds the end of the blocks, and what is told behind it; false where this is not a whole cache of that key.
-  bool read_end(std::uint64_t key, RowCache& into) {
-    Tail tail;
-    if (size_ < sizeof tail || !read(size_ - sizeof tail, &tail, sizeof tail)) return false;
-    if (std::string_view(tail.magic, sizeof tail.magic) != kMagic) return false;
-    if (tail.blocks_end > size_ || tail.bytes != size_ - sizeof tail - tail.blocks_end) return false;
-    std::string text(tail.bytes, '\0');
-    if (!read(tail.blocks_end, text.data(), text.size()) || checksum(text) != tail.checksum) return false;
-    blocks_end_ = tail.blocks_end;
-    Unpacker from(text);
-    if (from.number() != key) return false;
-    RowShape& shape = into.shape_;
-    shape.rows = from.number();
-    shape.cols = from.number();
-    shape.sparse = from.number() != 0;
-    shape.has_targets = from.number() != 0;
-    shape.entries = from.number();
-    shape.value_bytes = from.number();
-    shape.beside = from.number();
-    shape.weight = from.real();
-    into.encoding_ = unpack_encoding(from);
-    into.summary_ = unpack_summary(from);
-    into.powers_ = unpack_powers(from);
-    return true;
-  }
-
-  // The next block into `bytes`; false at their end. Damage is said by intact().
-  bool next(BlockHead& head, std::string& bytes) {
-    if (at_ == blocks_end_) return false;
-    intact_ = blocks_end_ - at_ >= sizeof head && read(at_, &head, sizeof head) &&
-              head.bytes <= blocks_end_ - at_ - sizeof head;
-    if (!intact_) return false;
-    bytes.resize(head.bytes);
-    intact_ = read(at_ + sizeof head, bytes.data(), bytes.size()) && checksum_of(head, bytes) == head.checksum;
-    at_ += sizeof head + head.bytes;
-    return intact_;
-  }
-  bool intact() const { return intact_; }
-
-  [[noreturn]] void throw_changed() const {
-    throw InputError(fmt::format("{}: the cache is not what it was: it was changed during the run", path_));
-  }
-
- private:
-  bool read(std::uint64_t at, void* into, std::size_t bytes) const {
-    auto* to = static_cast<char*>(into);
-    while (bytes > 0) {
-      const ssize_t got = pread(file_, to, bytes, static_cast<off_t>(at));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      to += got;
-      at += static_cast<std::uint64_t>(got);
-      bytes -= static_cast<std::size_t>(got);
-    }
-    return true;
-  }
-
-  std::string path_;
-  int file_;
-  std::uint64_t size_ = 0, at_ = 0, blocks_end_ = 0;
-  bool intact_ = true;
-};
-
-namespace {
-
-void set_size(Shard& shard, std::size_t rows, std::size_t cols) {
-  std::visit(
-      [&](auto& matrix) {
-        matrix.rows = rows;
-        matrix.cols = cols;
-      },
-      shard.matrix);
-}
-
-Shard make_block(const BlockHead& head, const std::string& bytes, Shard rows) {
-  const std::size_t cols = rows.cols();
-  const char* from = bytes.data();
-  each_array(rows, head, [&](auto& array, std::uint64_t count) {
-    array.resize(count);
-    const std::size_t size = count * sizeof(array[0]);
-    if (size > 0) std::memcpy(array.data(), from, size);
-    from += size;
-  });
-  set_size(rows, head.rows, cols);
-  return rows;
-}
-
-class CachedPart final : public PartReader {
- public:
-  CachedPart(CacheFile file, const RowCache& cache) : file_(std::move(file)), cache_(cache) {}
-
-  bool stage() override {
-    BlockHead head;
-    if (!file_.next(head, bytes_)) {
-      if (!file_.intact()) file_.throw_changed();
-      return false;
-    }
-    Shard block = make_block(head, bytes_, cache_.no_rows());
-    rows_read_ += static_cast<std::int64_t>(block.rows());
-    staged_bytes_ += shape_of(block).bytes();
-    append_rows(staged_, std::move(block));
-    return true;
-  }
-  double staged_bytes() const override { return staged_bytes_; }
-  Shard take() override {
-    staged_bytes_ = 0;
-    return std::exchange(staged_, cache_.no_rows());
-  }
-  ReadCounts counts() const override { return {rows_read_, rows_read_, 0}; }
-
- private:
-  CacheFile file_;
-  const RowCache& cache_;
-  std::string bytes_;
-  Shard staged_ = cache_.no_rows();
-  double staged_bytes_ = 0;
-  std::int64_t rows_read_ = 0;
-};
-
-// Puts a block's rows at their place among all. Floats become doubles where others are.
-void place(const Shard& block, std::size_t row, std::size_t entry, Shard& all) {
-  const auto copy = [](const auto& from, auto& to, std::size_t at) {
-    std::copy(from.begin(), from.end(), to.begin() + static_cast<std::ptrdiff_t>(at));
-  };
-  const auto copy_values = [&](const auto& from, auto& to) {
-    std::visit([&](const auto& f) { std::visit([&](auto& t) { copy(f, t, entry); }, to.values); }, from.values);
-  };
-  if (const auto* sparse = std::get_if<SparseMatrix>(&block.matrix)) {
-    auto& to = std::get<SparseMatrix>(all.matrix);
-    copy_values(*sparse, to);
-    copy(sparse->columns, to.columns, entry);
-    for (std::size_t i = 0; i <= sparse->rows; ++i) to.row_begin[row + i] = entry + sparse->row_begin[i];
-  } else {
-    copy_values(std::get<DenseMatrix>(block.matrix), std::get<DenseMatrix>(all.matrix));
-  }
-  copy(block.targets, all.targets, row);
-  copy(block.weights, all.weights, row);
-  copy(block.offsets, all.offsets, row);
-  copy(block.folds, all.folds, row);
-}
-
-}  // namespace
 
 Shard RowCache::no_rows() const {
   Shard none;
   if (shape_.sparse) {
-    none.matrix = SparseMatrix{0, shape_.cols, {0}, {}, AlignedVector<float>()};
+    none.matrix = SparseMatrix{0, shape_.cols, {0}, {}, RowArray<float>()};
   } else {
-    none.matrix = DenseMatrix{0, shape_.cols, AlignedVector<float>()};
+    none.matrix = DenseMatrix{0, shape_.cols, RowArray<float>()};
   }
   none.powers = powers_;
   return none;
 }
 
-std::unique_ptr<const RowCache> RowCache::open(const std::string& path, std::uint64_t key,
-                                               const std::function<void()>& progress) {
-  auto cache = std::make_unique<RowCache>();
-  cache->path_ = path;
-  cache->key_ = key;
-  CacheFile file(path);
-  if (!file.read_end(key, *cache)) return nullptr;
-  BlockHead head;
-  std::string bytes;
-  while (file.next(head, bytes)) progress();
-  return file.intact() ? std::move(cache) : nullptr;
-}
-
-CacheFile RowCache::open_again() const {
-  CacheFile file(path_);
-  RowCache same;
-  if (!file.read_end(key_, same)) file.throw_changed();
-  return file;
-}
-
-std::unique_ptr<PartReader> RowCache::reader() const {
-  return std::make_unique<CachedPart>(open_again(), *this);
-}
-
-Shard RowCache::rows(const std::function<void()>& progress) const {
-  Shard all = no_rows();
-  BlockHead head;
-  head.rows = shape_.rows;
-  head.entries = shape_.entries;
-  head.targets = shape_.has_targets ? shape_.rows : 0;
-  head.weights = encoding_.weight.empty() ? 0 : shape_.rows;
-  head.offsets = encoding_.offset.empty() ? 0 : shape_.rows;
-  head.folds = encoding_.loaded_from.folds.empty() ? 0 : shape_.rows;
-  head.sparse = shape_.sparse;
-  head.single = shape_.value_bytes == sizeof(float);
-  each_array(all, head, [](auto& array, std::uint64_t count) { array.resize(count); });
-  set_size(all, shape_.rows, shape_.cols);
-  if (shape_.sparse) std::get<SparseMatrix>(all.matrix).row_begin[0] = 0;
-  CacheFile file = open_again();
-  std::string bytes;
-  std::size_t row = 0, entry = 0;
-  while (file.next(head, bytes)) {
-    place(make_block(head, bytes, no_rows()), row, entry, all);
-    row += head.rows;
-    entry += head.entries;
-    progress();
+Shard RowCache::rows_between(std::size_t begin, std::size_t end, const std::shared_ptr<const void>& keeper) const {
+  const auto* starts = shape_.sparse ? at<std::uint64_t>(row_begin) : nullptr;
+  const std::size_t first = shape_.sparse ? starts[begin] : begin * shape_.cols;
+  const std::size_t last = shape_.sparse ? starts[end] : end * shape_.cols;
+  const auto seen = [&]<class T>(Section section, std::size_t from, std::size_t to, T) {
+    return RowArray<T>::seen({at<T>(section) + from, to - from}, keeper);
+  };
+  const auto put_values = [&](auto& matrix) {
+    if (shape_.value_bytes == sizeof(float)) {
+      matrix.values = seen(values, first, last, float());
+    } else {
+      matrix.values = seen(values, first, last, double());
+    }
+  };
+  Shard shard;
+  if (shape_.sparse) {
+    auto& matrix = shard.matrix.emplace<SparseMatrix>();
+    matrix.row_begin = seen(row_begin, begin, end + 1, std::uint64_t());
+    if (first > 0)
+      for (std::uint64_t& start : matrix.row_begin) start -= first;
+    matrix.columns = seen(columns, first, last, std::uint32_t());
+    put_values(matrix);
+  } else {
+    put_values(shard.matrix.emplace<DenseMatrix>());
   }
-  if (!file.intact() || row != shape_.rows) file.throw_changed();
+  std::visit(
+      [&](auto& matrix) {
+        matrix.rows = end - begin;
+        matrix.cols = shape_.cols;
+      },
+      shard.matrix);
+  shard.powers = powers_;
+  const auto put = [&](RowArray<double>& array, Section section) {
+    if (sections_.size[section] > 0) array = seen(section, begin, end, double());
+  };
+  put(shard.targets, targets);
+  put(shard.weights, weights);
+  put(shard.offsets, offsets);
+  put(shard.folds, folds);
+  return shard;
+}
+
+Shard RowCache::rows() const {
+  Shard all = rows_between(0, shape_.rows, file_);
+  all.seen_in = file_;
   return all;
 }
 
-void write_row_cache(const std::string& path, std::uint64_t key, const Dataset& data, RowSource& rows,
-                     const std::function<void()>& progress) {
-  AtomicFile file(path);
-  std::uint64_t written = 0;
-  const double row_bytes =
-      std::max(1.0, rows.shape().bytes() / static_cast<double>(std::max<std::size_t>(rows.shape().rows, 1)));
-  const auto block_rows = static_cast<std::size_t>(std::max(1.0, kBlockBytes / row_bytes));
-  {
-    const std::unique_ptr<RowPass> pass = rows.begin(1);
-    while (const Shard* window = pass->next()) {
-      for (std::size_t begin = 0; begin < window->rows(); begin += block_rows) {
-        written += write_block(slice_rows(*window, begin, std::min(window->rows(), begin + block_rows)), file);
-        progress();
+std::vector<std::span<const std::byte>> RowCache::stretches(std::size_t begin, std::size_t end) const {
+  const auto* starts = shape_.sparse ? at<std::uint64_t>(row_begin) : nullptr;
+  const std::size_t first = shape_.sparse ? starts[begin] : begin * shape_.cols;
+  const std::size_t last = shape_.sparse ? starts[end] : end * shape_.cols;
+  std::vector<std::span<const std::byte>> found;
+  const auto add = [&](Section section, std::size_t from, std::size_t to, std::size_t size) {
+    if (sections_.size[section] == 0 || from == to) return;
+    found.push_back(file_->bytes().subspan(sections_.begin[section] + from * size, (to - from) * size));
+  };
+  add(row_begin, begin, end + 1, sizeof(std::uint64_t));
+  add(values, first, last, shape_.value_bytes);
+  add(columns, first, last, sizeof(std::uint32_t));
+  for (const Section beside : {targets, weights, offsets, folds}) add(beside, begin, end, sizeof(double));
+  return found;
+}
+
+Shard RowCache::rows_read(std::size_t begin, std::size_t end) const {
+  const auto read = std::make_shared<const RowsRead>(file_, stretches(begin, end));
+  for (const auto& bytes : stretches(end, std::min(shape_.rows, 2 * end - begin))) MappedFile::expect(bytes);
+  return rows_between(begin, end, read);
+}
+
+double RowCache::bytes_of(std::size_t begin, std::size_t end) const {
+  double bytes = 0;
+  for (const auto& stretch : stretches(begin, end)) bytes += static_cast<double>(stretch.size());
+  return bytes;
+}
+
+namespace {
+
+class CachedPart final : public PartReader {
+ public:
+  CachedPart(std::shared_ptr<const RowCache> cache, std::size_t block_rows)
+      : cache_(std::move(cache)), block_rows_(block_rows) {}
+
+  bool stage() override {
+    const std::size_t rows = cache_->shape().rows;
+    if (end_ == rows) return false;
+    end_ += std::min(block_rows_, rows - end_);
+    return true;
+  }
+  double staged_bytes() const override { return cache_->bytes_of(begin_, end_); }
+  Shard take() override {
+    if (begin_ == end_) return cache_->no_rows();
+    return cache_->rows_read(std::exchange(begin_, end_), end_);
+  }
+  ReadCounts counts() const override {
+    const auto rows = static_cast<std::int64_t>(end_);
+    return {rows, rows, 0};
+  }
+
+ private:
+  std::shared_ptr<const RowCache> cache_;
+  std::size_t block_rows_;
+  std::size_t begin_ = 0, end_ = 0;  // of what is staged
+};
+
+}  // namespace
+
+std::unique_ptr<PartReader> read_cached(std::shared_ptr<const RowCache> cache, std::size_t block_bytes,
+                                        std::size_t align) {
+  const RowShape& shape = cache->shape();
+  const double row_bytes = std::max(1.0, shape.bytes() / static_cast<double>(std::max<std::size_t>(shape.rows, 1)));
+  const auto rows = static_cast<std::size_t>(static_cast<double>(block_bytes) / row_bytes);
+  return std::make_unique<CachedPart>(std::move(cache), std::max<std::size_t>(rows / align, 1) * align);
+}
+
+// Writes the sections window by window, side by side.
+class RowCacheWriter {
+ public:
+  RowCacheWriter(const WriteAt& write_at, const RowShape& shape, const Encoding& encoding,
+                 const std::function<void()>& progress)
+      : write_at_(write_at), shape_(shape), progress_(progress), sections_(RowCache::sections_of(shape, encoding)) {
+    std::copy_n(sections_.begin, RowCache::count, at_);
+  }
+
+  void add(const Shard& window) {
+    if (const auto* sparse = std::get_if<SparseMatrix>(&window.matrix)) {
+      add_starts(sparse->row_begin);
+      add_values(sparse->values);
+      put<std::uint32_t>(RowCache::columns, sparse->columns);
+    } else {
+      add_values(std::get<DenseMatrix>(window.matrix).values);
+    }
+    put<double>(RowCache::targets, window.targets);
+    put<double>(RowCache::weights, window.weights);
+    put<double>(RowCache::offsets, window.offsets);
+    put<double>(RowCache::folds, window.folds);
+  }
+
+  // What stands behind the sections: text, to be written with checksums of them added.
+  void finish(Packer packer) {
+    if (shape_.sparse && shape_.rows == 0) put<std::uint64_t>(RowCache::row_begin, RowArray<std::uint64_t>{0});
+    const std::byte zeros[kLine] = {};
+    for (std::size_t s = 0; s < RowCache::count; ++s) {
+      sums_[s].add(std::span(zeros).first(sections_.begin[s + 1] - at_[s]));
+      packer.number(sums_[s].value());
+    }
+    const std::string text = packer.take();
+    Tail tail{text.size(), checksum_of(bytes_of_text(text)), {}};
+    std::memcpy(tail.magic, kRowCacheForm.data(), sizeof tail.magic);
+    write_at_(sections_.begin[RowCache::count], text);
+    write_at_(sections_.begin[RowCache::count] + text.size(), {reinterpret_cast<const char*>(&tail), sizeof tail});
+  }
+
+ private:
+  void write(std::size_t section, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const auto piece = bytes.first(std::min(bytes.size(), kPiece));
+      sums_[section].add(piece);
+      write_at_(at_[section], {reinterpret_cast<const char*>(piece.data()), piece.size()});
+      at_[section] += piece.size();
+      bytes = bytes.subspan(piece.size());
+      progress_();
+    }
+  }
+  // Elements as those of the section, which may be wider.
+  template <class To, class From>
+  void put(std::size_t section, const RowArray<From>& elements) {
+    if constexpr (std::is_same_v<To, From>) {
+      write(section, std::as_bytes(std::span<const To>(elements)));
+    } else {
+      constexpr std::size_t kElements = kPiece / sizeof(To);
+      for (std::size_t begin = 0; begin < elements.size(); begin += kElements) {
+        const From* from = elements.data() + begin;
+        const std::vector<To> wide(from, from + std::min(kElements, elements.size() - begin));
+        write(section, std::as_bytes(std::span(wide)));
       }
     }
   }
+  void add_values(const decltype(DenseMatrix::values)& values) {
+    if (shape_.value_bytes == sizeof(float)) {
+      put<float>(RowCache::values, std::get<RowArray<float>>(values));
+    } else {
+      std::visit([&](const auto& elements) { put<double>(RowCache::values, elements); }, values);
+    }
+  }
+  void add_starts(const RowArray<std::uint64_t>& row_begin) {
+    const bool first = at_[RowCache::row_begin] == sections_.begin[RowCache::row_begin];
+    AlignedVector<std::uint64_t> starts(row_begin.begin() + (first ? 0 : 1), row_begin.end());
+    for (std::uint64_t& start : starts) start += entries_;
+    entries_ += row_begin[row_begin.size() - 1];
+    put<std::uint64_t>(RowCache::row_begin, RowArray<std::uint64_t>(std::move(starts)));
+  }
+
+  const WriteAt& write_at_;
+  const RowShape& shape_;
+  const std::function<void()>& progress_;
+  RowCache::Sections sections_;
+  std::uint64_t at_[RowCache::count] = {};  // where a section goes on
+  Checksum sums_[RowCache::count];
+  std::uint64_t entries_ = 0;
+};
+
+void write_row_cache(const WriteAt& write_at, std::uint64_t key, const Dataset& data, RowSource& rows,
+                     const std::function<void()>& progress) {
+  const RowShape shape = rows.shape();
+  RowCacheWriter writer(write_at, shape, data.encoding, progress);
+  const std::unique_ptr<RowPass> pass = rows.begin(1);
+  while (const Shard* window = pass->next()) writer.add(*window);
   Packer packer;
-  const RowShape& shape = rows.shape();
   for (const std::uint64_t n : {key, std::uint64_t{shape.rows}, std::uint64_t{shape.cols}, std::uint64_t{shape.sparse},
                                 std::uint64_t{shape.has_targets}, std::uint64_t{shape.entries},
                                 std::uint64_t{shape.value_bytes}, std::uint64_t{shape.beside}})
@@ -378,12 +351,7 @@ void write_row_cache(const std::string& path, std::uint64_t key, const Dataset& 
   pack(data.encoding, packer);
   pack(data.summary, packer);
   pack(rows.head().powers, packer);
-  const std::string text = packer.take();
-  Tail tail{text.size(), checksum(text), written, {}};
-  std::memcpy(tail.magic, kMagic.data(), sizeof tail.magic);
-  file.write(text);
-  file.write({reinterpret_cast<const char*>(&tail), sizeof tail});
-  file.commit();
+  writer.finish(std::move(packer));
 }
 
 }  // namespace muster

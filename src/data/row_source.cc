@@ -3,17 +3,22 @@
 #include <utility>
 
 #include "base/double_double.h"
+#include "data/mapped_file.h"
 
 namespace muster {
 namespace {
 
 class OneWindow final : public RowPass {
  public:
-  explicit OneWindow(const Shard& shard) : shard_(shard.rows() > 0 ? &shard : nullptr) {}
-  const Shard* next() override { return std::exchange(shard_, nullptr); }
+  explicit OneWindow(const Shard& shard) : shard_(shard), done_(shard.rows() == 0) {}
+  const Shard* next() override {
+    if (shard_.seen_in) shard_.seen_in->check_unchanged();
+    return std::exchange(done_, true) ? nullptr : &shard_;
+  }
 
  private:
-  const Shard* shard_;
+  const Shard& shard_;
+  bool done_;
 };
 
 double sum_of_weights(const Shard& shard) {

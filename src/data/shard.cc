@@ -1,21 +1,22 @@
 #include "data/shard.h"
 
 #include <type_traits>
+#include <utility>
 
 #include "base/check.h"
 
 namespace muster {
 namespace {
 
-using Values = std::variant<AlignedVector<double>, AlignedVector<float>>;
+using Values = std::variant<RowArray<double>, RowArray<float>>;
 
 template <class T>
-void append(AlignedVector<T>& into, const AlignedVector<T>& more) {
+void append(RowArray<T>& into, const RowArray<T>& more) {
   into.reserve(into.size() + more.size());  // not twice as much
-  into.insert(into.end(), more.begin(), more.end());
+  into.append(more.begin(), more.end());
 }
 
-AlignedVector<double> widened(const AlignedVector<float>& values) {
+RowArray<double> widened(const RowArray<float>& values) {
   return {values.begin(), values.end()};
 }
 
@@ -28,8 +29,8 @@ void append_values(Values& into, Values more) {
     return;
   }
   if (into.index() != more.index()) {
-    Values& single = std::holds_alternative<AlignedVector<float>>(into) ? into : more;
-    single = widened(std::get<AlignedVector<float>>(single));
+    Values& single = std::holds_alternative<RowArray<float>>(into) ? into : more;
+    single = widened(std::get<RowArray<float>>(single));
   }
   std::visit([&](auto& to) { append(to, std::get<std::remove_reference_t<decltype(to)>>(more)); }, into);
 }
@@ -47,8 +48,8 @@ void append_matrix(SparseMatrix& into, SparseMatrix more) {
 }
 
 // Empty stands for `usual` in every row.
-void append_optional(AlignedVector<double>& into, std::size_t into_rows, AlignedVector<double> more,
-                     std::size_t more_rows, double usual) {
+void append_optional(RowArray<double>& into, std::size_t into_rows, RowArray<double> more, std::size_t more_rows,
+                     double usual) {
   if (into.empty() && more.empty()) return;
   if (into.empty()) into.assign(into_rows, usual);
   if (more.empty()) more.assign(more_rows, usual);
@@ -56,9 +57,8 @@ void append_optional(AlignedVector<double>& into, std::size_t into_rows, Aligned
 }
 
 template <class T>
-AlignedVector<T> slice(const AlignedVector<T>& values, std::size_t begin, std::size_t end) {
-  if (values.empty()) return {};
-  return {values.begin() + static_cast<std::ptrdiff_t>(begin), values.begin() + static_cast<std::ptrdiff_t>(end)};
+RowArray<T> slice(const RowArray<T>& values, std::size_t begin, std::size_t end) {
+  return values.empty() ? RowArray<T>() : values.part(begin, end);
 }
 
 Values slice(const Values& values, std::size_t begin, std::size_t end) {
@@ -84,11 +84,14 @@ void append_rows(Shard& into, Shard more) {
                    into.powers.size() == more.powers.size(),
                "shards put together are of one encoding");
   const std::size_t before = into.rows(), added = more.rows();
-  MUSTER_CHECK(before == 0 || added == 0 || into.targets.empty() == more.targets.empty(),
-               "shards put together both have targets, or neither");
+  if (added == 0) return;
+  if (before == 0) {
+    into = std::move(more);
+    return;
+  }
+  MUSTER_CHECK(into.targets.empty() == more.targets.empty(), "shards put together both have targets, or neither");
   append(into.targets, more.targets);
-  MUSTER_CHECK(before == 0 || added == 0 || into.folds.empty() == more.folds.empty(),
-               "shards put together both have folds, or neither");
+  MUSTER_CHECK(into.folds.empty() == more.folds.empty(), "shards put together both have folds, or neither");
   append(into.folds, more.folds);
   append_optional(into.weights, before, std::move(more.weights), added, 1);
   append_optional(into.offsets, before, std::move(more.offsets), added, 0);
@@ -114,34 +117,34 @@ Shard slice_rows(const Shard& shard, std::size_t begin, std::size_t end) {
 
 void keep_rows(Shard& shard, std::size_t rows) {
   MUSTER_CHECK(rows <= shard.rows(), "rows that the shard has");
-  for (AlignedVector<double>* beside : {&shard.targets, &shard.weights, &shard.offsets, &shard.folds})
-    if (!beside->empty()) beside->resize(rows);
+  for (RowArray<double>* beside : {&shard.targets, &shard.weights, &shard.offsets, &shard.folds})
+    if (!beside->empty()) beside->keep_first(rows);
   std::size_t entries = rows * shard.cols();
   if (auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) {
-    sparse->row_begin.resize(rows + 1);
-    entries = sparse->row_begin[rows];
-    sparse->columns.resize(entries);
+    sparse->row_begin.keep_first(rows + 1);
+    entries = std::as_const(sparse->row_begin)[rows];
+    sparse->columns.keep_first(entries);
   }
   std::visit(
       [&](auto& matrix) {
         matrix.rows = rows;
-        std::visit([&](auto& values) { values.resize(entries); }, matrix.values);
+        std::visit([&](auto& values) { values.keep_first(entries); }, matrix.values);
       },
       shard.matrix);
 }
 
 Shard without_rows(const Shard& shard) {
-  Shard empty{shard.matrix, shard.powers, {}, {}, {}};
-  if (auto* sparse = std::get_if<SparseMatrix>(&empty.matrix)) {
-    sparse->row_begin.assign(1, 0);
-    sparse->columns.clear();
+  Shard empty;
+  empty.powers = shard.powers;
+  const auto of_kind = [](const auto& values) {
+    return decltype(DenseMatrix::values)(std::decay_t<decltype(values)>());
+  };
+  if (const auto* sparse = std::get_if<SparseMatrix>(&shard.matrix)) {
+    empty.matrix = SparseMatrix{0, sparse->cols, {0}, {}, std::visit(of_kind, sparse->values)};
+  } else {
+    const auto& dense = std::get<DenseMatrix>(shard.matrix);
+    empty.matrix = DenseMatrix{0, dense.cols, std::visit(of_kind, dense.values)};
   }
-  std::visit(
-      [](auto& matrix) {
-        matrix.rows = 0;
-        std::visit([](auto& values) { values.clear(); }, matrix.values);
-      },
-      empty.matrix);
   return empty;
 }
 

@@ -4,11 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <variant>
 #include <vector>
 
-#include "base/aligned.h"
+#include "data/row_array.h"
 
 namespace muster {
 
@@ -16,16 +17,16 @@ namespace muster {
 struct DenseMatrix {
   std::size_t rows = 0;
   std::size_t cols = 0;
-  std::variant<AlignedVector<double>, AlignedVector<float>> values;
+  std::variant<RowArray<double>, RowArray<float>> values;
 };
 
 // Compressed sparse rows: row i's entries are [row_begin[i], row_begin[i+1]), columns strictly ascending.
 struct SparseMatrix {
   std::size_t rows = 0;
   std::size_t cols = 0;
-  AlignedVector<std::uint64_t> row_begin;  // rows + 1
-  AlignedVector<std::uint32_t> columns;
-  std::variant<AlignedVector<double>, AlignedVector<float>> values;
+  RowArray<std::uint64_t> row_begin;  // rows + 1
+  RowArray<std::uint32_t> columns;
+  std::variant<RowArray<double>, RowArray<float>> values;
 };
 
 // Feature `feature` is feature `base` to the power `degree`. Its stored values are powers rounded to double; code that
@@ -36,14 +37,17 @@ struct PowerFeature {
   int degree = 2;
 };
 
+class MappedFile;
+
 struct Shard {
   std::variant<DenseMatrix, SparseMatrix> matrix;
   std::vector<PowerFeature> powers;  // ascending in feature; only beside a dense matrix
-  AlignedVector<double>
+  RowArray<double>
       targets;  // rows; of classes: their places in the encoding. Empty where the data were read for prediction
-  AlignedVector<double> weights;     // rows, or empty: every weight is 1
-  AlignedVector<double> offsets;     // rows, or empty: every offset is 0
-  AlignedVector<double> folds = {};  // rows, or empty: places in LoadedFrom::folds
+  RowArray<double> weights;                             // rows, or empty: every weight is 1
+  RowArray<double> offsets;                             // rows, or empty: every offset is 0
+  RowArray<double> folds = {};                          // rows, or empty: places in LoadedFrom::folds
+  std::shared_ptr<const MappedFile> seen_in = nullptr;  // where the arrays lie, if they are not the shard's own
 
   std::size_t rows() const {
     return std::visit([](const auto& m) { return m.rows; }, matrix);

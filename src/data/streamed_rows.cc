@@ -50,7 +50,7 @@ class WindowReader {
   // before_reading is called often; it may throw.
   std::optional<Shard> next(const std::function<void()>& before_reading) {
     while (part_ < files_.size()) {
-      if (!reader_) reader_ = files_[part_]->open(block_bytes());
+      if (!reader_) reader_ = files_[part_]->open(block_bytes(), align_);
       bool more = true;
       while (more && reader_->staged_bytes() < window_bytes_) {
         before_reading();
@@ -112,6 +112,7 @@ class ReadAhead final : public RowPass {
       : options_(options),
         rows_expected_(rows),
         at_end_(std::move(at_end)),
+        files_(files),
         reader_(std::move(files), align, options.window_bytes),
         thread_([this] { read(); }) {}
 
@@ -132,6 +133,8 @@ class ReadAhead final : public RowPass {
     if (failure_) std::rethrow_exception(failure_);
     window_ = std::exchange(ready_, std::nullopt);
     changed_.notify_all();
+    if (!window_)  // windows of a mapped cache are read while they are in use
+      for (const auto& part : files_) part->check_unchanged();
     if (rows_expected_) {
       check_rows();
     } else if (window_) {
@@ -191,6 +194,7 @@ class ReadAhead final : public RowPass {
   const StreamOptions options_;
   const std::optional<std::size_t> rows_expected_;
   const EndOfRead at_end_;
+  const Files files_;
   WindowSums sums_;
   std::size_t rows_ = 0;
   std::optional<Shard> window_;  // in use

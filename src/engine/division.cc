@@ -119,6 +119,7 @@ Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : 
   const auto cut = [&](std::size_t block) { return columns_between(data.shard, begins_[block], begins_[block + 1]); };
   std::vector<Buffer> parts = exchange_with_all(*over_columns_, cut);
   Shard own = cut(block_);
+  const auto seen_in = data.shard.seen_in;  // what was cut is right if that file is still the same
   data.shard = without_rows(own);
   row_begins_.push_back(0);
   for (std::size_t rank = 0; rank < parts.size(); ++rank) {
@@ -126,6 +127,7 @@ Division::Division(const SplitChoice& choice, Endpoint& whole, Dataset& data) : 
     parts[rank] = Buffer();
     row_begins_.push_back(data.shard.rows());
   }
+  data.shard.seen_in = seen_in;
 }
 
 Shard Division::rows_with_all_columns(const Shard& block) const {

@@ -38,7 +38,7 @@ std::vector<const PowerFeature*> powers_by_column(const Shard& block) {
 }
 
 template <class Value>
-void dense_margins(const DenseMatrix& matrix, const AlignedVector<Value>& values, const Shard& block,
+void dense_margins(const DenseMatrix& matrix, const RowArray<Value>& values, const Shard& block,
                    std::span<const double> w, std::span<Sum> sums) {
   const std::vector<const PowerFeature*> powers = powers_by_column(block);
   for (std::size_t i = 0; i < matrix.rows; ++i) {
@@ -55,7 +55,7 @@ void dense_margins(const DenseMatrix& matrix, const AlignedVector<Value>& values
 }
 
 template <class Value>
-void sparse_margins(const SparseMatrix& matrix, const AlignedVector<Value>& values, std::span<const double> w,
+void sparse_margins(const SparseMatrix& matrix, const RowArray<Value>& values, std::span<const double> w,
                     std::span<Sum> sums) {
   for (std::size_t i = 0; i < matrix.rows; ++i) {
     for (std::uint64_t k = matrix.row_begin[i]; k < matrix.row_begin[i + 1]; ++k) {

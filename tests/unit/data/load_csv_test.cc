@@ -135,8 +135,7 @@ TEST(LoadCsv, StoresFloatsOnlyWhereExact) {
   const TemporaryDirectory dir;
   const auto is_float = [](const LoadRequest& request) {
     Alone alone;
-    return std::holds_alternative<AlignedVector<float>>(
-        std::get<DenseMatrix>(load(request, alone).shard.matrix).values);
+    return std::holds_alternative<RowArray<float>>(std::get<DenseMatrix>(load(request, alone).shard.matrix).values);
   };
   LoadRequest exact = request_for(dir.file("exact.csv", "x,y\n0.5,0.1\n-3,0.2\n"), "y");
   EXPECT_TRUE(is_float(exact));

@@ -288,7 +288,7 @@ TEST(AppendRows, FloatAndDoubleBecomeDouble) {
     append_rows(into, wide_first ? shard(0.5f) : shard(0.1));
     const auto& matrix = std::get<DenseMatrix>(into.matrix);
     EXPECT_EQ(matrix.rows, 2u);
-    EXPECT_EQ(std::get<AlignedVector<double>>(matrix.values),
+    EXPECT_EQ(std::get<RowArray<double>>(matrix.values),
               wide_first ? (AlignedVector<double>{0.1, 2, 0.5, 2}) : (AlignedVector<double>{0.5, 2, 0.1, 2}));
     EXPECT_EQ(into.targets, (AlignedVector<double>{3, 3}));
     EXPECT_EQ(into.weights, (AlignedVector<double>{4, 1}));

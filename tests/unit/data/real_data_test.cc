@@ -51,7 +51,7 @@ TEST(RealData, FlightsInParquet) {
     EXPECT_GT(part.shard.rows(), 1'000'000u);
     rows += static_cast<std::int64_t>(part.shard.rows());
     for (const double y : part.shard.targets) delay += y;
-    for (const float x : std::get<AlignedVector<float>>(std::get<DenseMatrix>(part.shard.matrix).values)) distance += x;
+    for (const float x : std::get<RowArray<float>>(std::get<DenseMatrix>(part.shard.matrix).values)) distance += x;
   }
   EXPECT_EQ(rows, 3'000'000);
   EXPECT_EQ(delay, 20003603.0);
@@ -69,7 +69,7 @@ TEST(RealData, A9aInLibsvm) {
   EXPECT_EQ(matrix.columns.size(), 451592u);
   double labels = 0, weighted = 0;
   for (const double y : data.shard.targets) labels += y;
-  const auto& values = std::get<AlignedVector<float>>(matrix.values);
+  const auto& values = std::get<RowArray<float>>(matrix.values);
   for (std::size_t k = 0; k < values.size(); ++k) weighted += static_cast<double>(values[k]) * (matrix.columns[k] + 1);
   EXPECT_EQ(labels, -16879);
   EXPECT_EQ(weighted, 22513357);

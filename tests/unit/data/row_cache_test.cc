@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include "data/streamed_rows.h"
 #include "load_helpers.h"
+#include "muster/error.h"
 
 namespace muster {
 namespace {
@@ -21,7 +24,7 @@ bool from_cache(const Dataset& data) {
 }
 
 template <class T>
-void expect_bits(const AlignedVector<T>& a, const AlignedVector<T>& b) {
+void expect_bits(const RowArray<T>& a, const RowArray<T>& b) {
   ASSERT_EQ(a.size(), b.size());
   EXPECT_TRUE(a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
@@ -46,6 +49,7 @@ void expect_rows(const Shard& a, const Shard& b) {
   expect_bits(a.targets, b.targets);
   expect_bits(a.weights, b.weights);
   expect_bits(a.offsets, b.offsets);
+  expect_bits(a.folds, b.folds);
 }
 
 std::string table_of(int rows, bool words) {
@@ -160,7 +164,9 @@ TEST_F(StaleCache, OtherFilesOptionsOrPartsAreParsedAnew) {
 
 // Any byte that is another, any length: parsed anew, with the right rows, and kept whole again.
 TEST_F(StaleCache, DamageIsNeverTaken) {
-  const std::vector<Dataset> plain = load_three(request_);
+  LoadRequest parsed = request_;
+  parsed.options.cache = false;
+  const std::vector<Dataset> plain = load_three(parsed);
   const std::filesystem::path victim = caches().front();
   const auto size = std::filesystem::file_size(victim);
   for (std::uintmax_t at = 0; at < size; at += 1 + size / 97) {
@@ -180,6 +186,68 @@ TEST_F(StaleCache, DamageIsNeverTaken) {
     EXPECT_FALSE(is_cached());
     EXPECT_TRUE(is_cached());
   }
+}
+
+// Somebody who cuts the file or writes into it, where this program would replace it.
+TEST_F(StaleCache, AFileChangedUnderARunIsAnErrorByName) {
+  for (const bool cut : {true, false}) {
+    std::vector<Dataset> cached = load_three(request_);
+    const std::string victim = caches().front();
+    std::filesystem::last_write_time(victim, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+    cached = load_three(request_);
+    std::vector<std::unique_ptr<HeldRows>> held;
+    std::vector<std::unique_ptr<RowPass>> passes;
+    for (const Dataset& data : cached) {
+      ASSERT_NE(data.shard.seen_in, nullptr);
+      held.push_back(std::make_unique<HeldRows>(data.shard));
+      passes.push_back(held.back()->begin(1));
+      ASSERT_NE(passes.back()->next(), nullptr);
+    }
+    if (cut) {
+      std::filesystem::resize_file(victim, 1);
+    } else {
+      std::fstream(victim, std::ios::in | std::ios::out) << "x";
+    }
+    std::vector<std::string> refusals;
+    double sum = 0;
+    for (std::size_t r = 0; r < 3; ++r) {
+      for (const double y : cached[r].shard.targets) sum += y;
+      try {
+        EXPECT_EQ(passes[r]->next(), nullptr);
+      } catch (const InputError& error) {
+        refusals.push_back(error.what());
+      }
+    }
+    EXPECT_TRUE(std::isfinite(sum));
+    ASSERT_EQ(refusals.size(), 1u);
+    EXPECT_TRUE(refusals[0].starts_with(victim + ": ")) << refusals[0];
+    load_three(request_);
+    EXPECT_TRUE(is_cached());
+  }
+}
+
+TEST(RowCache, RowsAreSeenWhereTheyLie) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("n.csv", table_of(5000, false)), "y");
+  request.target = TargetKind::binary;
+  request.options.cache = true;
+  load_three(request);
+  Dataset data = std::move(load_three(request)[1]);
+  const Shard copy = data.shard;
+  const auto values = [](const Shard& shard) {
+    return std::visit([](const auto& v) { return static_cast<const void*>(v.data()); },
+                      std::get<DenseMatrix>(shard.matrix).values);
+  };
+  EXPECT_EQ(values(copy), values(data.shard));
+  EXPECT_EQ(values(slice_rows(copy, 0, 7)), values(copy));
+  // Changing it is changing a copy.
+  const double first = copy.targets[0];
+  data.shard.targets[0] = 5;
+  EXPECT_EQ(copy.targets[0], first);
+  append_rows(data.shard, copy);
+  EXPECT_EQ(data.shard.rows(), 2 * copy.rows());
+  EXPECT_NE(values(data.shard), values(copy));
+  expect_rows(slice_rows(data.shard, copy.rows(), 2 * copy.rows()), copy);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace muster {
 
 template <class T>
-bool same_bits(const AlignedVector<T>& a, const AlignedVector<T>& b) {
+bool same_bits(const RowArray<T>& a, const RowArray<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 

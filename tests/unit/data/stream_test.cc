@@ -109,7 +109,7 @@ TEST_F(Stream, KeepsOrderInBlocks) {
   int blocks = 0;
   stream({{dir_.path() + "/many"}, Format::automatic, false}, encoding, [&](const Shard& block) {
     ++blocks;
-    for (const double x : std::get<AlignedVector<double>>(std::get<DenseMatrix>(block.matrix).values)) {
+    for (const double x : std::get<RowArray<double>>(std::get<DenseMatrix>(block.matrix).values)) {
       ASSERT_EQ(x, next);
       next += 1;
     }
