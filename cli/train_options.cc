@@ -42,11 +42,11 @@ void add_data_options(OptionSet& set, DataOptions& data, Unread& unread) {
       {{"auto", StorageChoice::automatic}, {"float64", StorageChoice::float64}, {"float32", StorageChoice::float32}},
       data.storage, "element type of the rows in memory [auto: float32 where that loses nothing]");
   set.value("--memory", "SIZE",
-            "what a process may use, as in 2GB; rows that do not fit are read anew on every pass [what is available]",
+            "what a process may use, as in 2GB; rows that do not fit are streamed on every pass [what is available]",
             [&data](const std::string& given) { data.memory_bytes = parse_size(given); });
   set.flag("--cache", data.cache,
            "keep the parsed rows in hidden files beside the data, for other runs on the same files and for passes over "
-           "rows that do not fit [text is parsed anew]");
+           "rows that do not fit [a run parses text, and sets aside what does not fit in TMPDIR]");
 }
 
 // The grid that suits most tables where none is given: f is an average, so strengths do not depend on the number of

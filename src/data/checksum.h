@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +30,7 @@ class Checksum {
     if (held_ > 0) all.hold(std::span(zeros).first(zeros.size() - held_));
     std::uint64_t sum = length_;
     for (const std::uint64_t lane : all.lanes_) sum = step(sum, lane);
-    return sum ^ (sum >> 32);
+    return sum;
   }
 
  private:
@@ -39,7 +38,8 @@ class Checksum {
 
   static std::uint64_t step(std::uint64_t lane, std::uint64_t word) {
     constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15;
-    return std::rotl((lane ^ word) * kFactor, 29);
+    const std::uint64_t product = (lane ^ word) * kFactor;  // whose upper bits know all below them
+    return product ^ (product >> 32);
   }
   static void mix(Lanes& lanes, const std::byte* at) {
     Lanes words;

@@ -86,8 +86,7 @@ void agree_to_hold(KeptBlocks<Block>& blocks, double matrix_bytes, Peers& peers,
   data.streamed = !blocks.agree(peers, matrix_bytes, needed);
   if (data.streamed)
     data.summary.notes.push_back(
-        fmt::format("the rows need about {}, which does not fit: every pass reads the files again (--memory)",
-                    readable_bytes(needed)));
+        fmt::format("the rows need about {}, which does not fit (--memory)", readable_bytes(needed)));
 }
 
 }  // namespace muster

@@ -31,6 +31,7 @@ struct LoadRequest {
   // Up to so many features: where the first rows tell all there is to know but the rows (columns of numbers, none of
   // offsets or means to fill in, and a target to be predicted by value), load() leaves the rest unread.
   std::size_t unread_features = 0;
+  double window_bytes = 16e6;  // StreamOptions::window_bytes, where load() itself streams rows
 };
 
 // What reading a worker's rows has counted.

@@ -88,7 +88,8 @@ void write(const LoadRequest& request, const CacheName& name, const Dataset& dat
   const auto write_at = [&](std::uint64_t offset, std::string_view bytes) { file.write_at(offset, bytes); };
   if (data.streamed) {
     const int readers = reader_count(request, peers.size());
-    StreamedRows rows(request, data.encoding, readers, {.while_waiting = progress});
+    StreamedRows rows(request, data.encoding, readers,
+                      {.window_bytes = request.window_bytes, .while_waiting = progress});
     if (rank < readers) rows.add(rank);
     write_row_cache(write_at, name.key, data, rows, progress);
   } else {

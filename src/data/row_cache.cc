@@ -66,7 +66,7 @@ RowCache::Sections RowCache::sections_of(const RowShape& shape, const Encoding& 
 }
 
 // False where this is not a whole cache of that key; the arrays are not looked at.
-bool RowCache::read_end(std::uint64_t key, std::uint64_t (&checksums)[count]) {
+bool RowCache::read_end(std::uint64_t key) {
   const std::span<const std::byte> all = file_->bytes();
   Tail tail;
   if (all.size() < sizeof tail) return false;
@@ -88,30 +88,37 @@ bool RowCache::read_end(std::uint64_t key, std::uint64_t (&checksums)[count]) {
   encoding_ = unpack_encoding(from);
   summary_ = unpack_summary(from);
   powers_ = unpack_powers(from);
-  for (std::uint64_t& sum : checksums) sum = from.number();
+  for (std::uint64_t& sum : checksums_) sum = from.number();
   sections_ = sections_of(shape_, encoding_);
   return sections_.begin[count] == before - tail.bytes;
 }
 
+std::shared_ptr<const RowCache> RowCache::map(Descriptor file, std::string name, std::uint64_t key) {
+  auto cache = std::make_shared<RowCache>();
+  cache->file_ = MappedFile::map(std::move(file), std::move(name));
+  return cache->file_ && cache->read_end(key) ? std::move(cache) : nullptr;
+}
+
 std::shared_ptr<const RowCache> RowCache::open(const std::string& path, std::uint64_t key,
                                                const std::function<void()>& progress) {
-  auto cache = std::make_shared<RowCache>();
-  cache->file_ = MappedFile::map(Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
-  std::uint64_t checksums[count];
-  if (!cache->file_ || !cache->read_end(key, checksums)) return nullptr;
-  const std::span<const std::byte> all = cache->file_->bytes();
+  std::shared_ptr<const RowCache> cache = map(Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path, key);
+  return cache && cache->intact(progress) ? std::move(cache) : nullptr;
+}
+
+bool RowCache::intact(const std::function<void()>& progress) const {
+  const std::span<const std::byte> all = file_->bytes();
   for (std::size_t s = 0; s < count; ++s) {
     Checksum sum;
-    for (std::uint64_t at = cache->sections_.begin[s]; at < cache->sections_.begin[s + 1]; at += kPiece) {
-      const auto piece = all.subspan(at, std::min<std::uint64_t>(kPiece, cache->sections_.begin[s + 1] - at));
+    for (std::uint64_t at = sections_.begin[s]; at < sections_.begin[s + 1]; at += kPiece) {
+      const auto piece = all.subspan(at, std::min<std::uint64_t>(kPiece, sections_.begin[s + 1] - at));
       MappedFile::expect(all.subspan(at, std::min<std::uint64_t>(2 * kPiece, all.size() - at)));
       sum.add(piece);
       MappedFile::release(piece);
       progress();
     }
-    if (sum.value() != checksums[s]) return nullptr;
+    if (sum.value() != checksums_[s]) return false;
   }
-  return cache;
+  return true;
 }
 
 template <class T>

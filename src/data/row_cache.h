@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "data/load.h"
 #include "data/part_reader.h"
 #include "data/row_source.h"
@@ -34,6 +35,9 @@ class RowCache {
   // Reads all of the file, calling progress some times; null where there is none that can be taken.
   static std::shared_ptr<const RowCache> open(const std::string& path, std::uint64_t key,
                                               const std::function<void()>& progress);
+
+  // Of an open file that this run has written itself: its arrays are not looked at. name: for sentences.
+  static std::shared_ptr<const RowCache> map(Descriptor file, std::string name, std::uint64_t key);
 
   const Encoding& encoding() const { return encoding_; }
   const LoadSummary& summary() const { return summary_; }
@@ -60,7 +64,8 @@ class RowCache {
   friend class RowCacheWriter;
 
   static Sections sections_of(const RowShape& shape, const Encoding& encoding);
-  bool read_end(std::uint64_t key, std::uint64_t (&checksums)[count]);
+  bool read_end(std::uint64_t key);
+  bool intact(const std::function<void()>& progress) const;
   template <class T>
   const T* at(Section section) const;
   std::vector<std::span<const std::byte>> stretches(std::size_t begin, std::size_t end) const;
@@ -68,6 +73,7 @@ class RowCache {
 
   std::shared_ptr<const MappedFile> file_;
   Sections sections_;
+  std::uint64_t checksums_[count] = {};
   Encoding encoding_;
   LoadSummary summary_;
   RowShape shape_;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/temporary_file.h"
 #include "data/encode.h"
 #include "data/part_reader.h"
 #include "data/row_cache.h"
@@ -288,6 +289,20 @@ void StreamedRows::add_cached(const PartPlan& plan) {
   add_unread(plan);
   unread_ = false;
   take_sums({plan.cache->shape(), plan.cache->shape().weight}, {});
+}
+
+std::string StreamedRows::set_aside() {
+  constexpr std::uint64_t kKey = 0;
+  TemporaryFile file(static_cast<std::uint64_t>(shape_.bytes()));
+  Dataset told;
+  told.encoding = encoding_;
+  write_row_cache([&](std::uint64_t offset, std::string_view bytes) { file.write_at(offset, bytes); }, kKey, told,
+                  *this, options_.while_waiting ? options_.while_waiting : [] {});
+  PartPlan plan;
+  plan.cache = RowCache::map(file.release(), file.directory(), kKey);
+  if (!plan.cache) throw NoTemporaryFile(fmt::format("{}: its files can not be mapped", file.directory()));
+  files_ = {std::make_shared<const PartFiles>(request_, encoding_, plan)};
+  return file.directory();
 }
 
 std::unique_ptr<RowPass> StreamedRows::begin(std::size_t align) {

@@ -1,9 +1,11 @@
 // Rows that are not kept in memory: every pass reads the files again, with the encoding agreed on at first, bit for
-// bit. A thread of the pass reads and parses ahead of it, by one window.
+// bit, or the parsed rows from a cache or where they were set aside. A thread of the pass reads and parses ahead of it,
+// by one window.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/double_double.h"
@@ -36,6 +38,9 @@ class StreamedRows final : public RowSource {
   void add_unread(const PartPlan& plan);
   // A part whose rows are in the cache of the plan.
   void add_cached(const PartPlan& plan);
+  // Writes the rows that were added, parsed, to a temporary file, from which passes then read them. Returns its
+  // directory. Throws NoTemporaryFile, and then passes read the files as before.
+  std::string set_aside();
   // Of what add() and the first pass read.
   const ReadCounts& counts() const { return counts_; }
   // Leaves no rows.

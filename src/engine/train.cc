@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/executor.h"
+#include "base/temporary_file.h"
 #include "cluster/tracing_endpoint.h"
 #include "data/agree.h"
 #include "data/load.h"
@@ -183,7 +184,11 @@ class TrainingRows {
         streamed_->add(peers.rank());
       }
     });
-    if (data.unread) refuse_none(peers);
+    if (data.unread) {
+      refuse_none(peers);
+    } else if (!data.cached) {
+      set_aside(peers);
+    }
   }
   // Collective: the pass that reads rows left unread.
   void first_pass(const std::function<void()>& pass, Peers& peers) {
@@ -198,6 +203,28 @@ class TrainingRows {
   }
 
  private:
+  // Collective: for the passes to come, the rows are parsed once more.
+  void set_aside(Peers& peers) {
+    std::string directory, why_not;
+    const auto failures = gather_or_throw(peers, [&] {
+      try {
+        directory = streamed_->set_aside();
+      } catch (const NoTemporaryFile& none) {
+        why_not = none.what();
+      }
+      return why_not;
+    });
+    for (const std::string& failure : failures) {
+      if (failure.empty()) continue;
+      data_.summary.notes.push_back(
+          fmt::format("every pass parses the files again, since their rows could not be set aside: {}; TMPDIR names "
+                      "another directory",
+                      failure));
+      return;
+    }
+    data_.summary.notes.push_back(
+        fmt::format("every pass reads the parsed rows from a temporary file in {}", directory));
+  }
   // Collective: where no rank has seen a row, the reason why there is none.
   void refuse_none(Peers& peers) {
     const auto seen = peers.all_gather(streamed_->head().rows() > 0 ? "some" : "");
@@ -226,20 +253,22 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   const std::optional<Topology> topology = make_network(options.run, endpoint.size());
 
   reporter.begin(Progress::Stage::reading);
+  const int readers = readers_of(options.run, endpoint.size());
   const LoadRequest load_request{options.data,
                                  target_kind(options.problem.loss),
                                  options.problem.positive,
-                                 readers_of(options.run, endpoint.size()),
+                                 readers,
                                  &memory.rows(endpoint),
                                  options.tuning.fold_column,
-                                 columns_surely_exact(options)};
+                                 columns_surely_exact(options),
+                                 memory.window_bytes(readers)};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
   if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint), endpoint, data);
   // A simulated rank has signs of life without a call, and how often threads look would show on a virtual clock.
   std::function<void()> between_blocks = [&] { endpoint.progress(); };
   if (transport == TransportChoice::sim) between_blocks = {};
-  StreamOptions stream_options{memory.window_bytes(load_request.readers), between_blocks};
+  StreamOptions stream_options{load_request.window_bytes, between_blocks};
   if (data.unread && between_blocks) stream_options.while_waiting = [&] { peers.progress(); };
   TrainingRows rows(load_request, data, stream_options, peers);
   const double load_seconds = reporter.seconds();
