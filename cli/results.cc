@@ -100,7 +100,11 @@ std::string tuning(const TuningReport& tuning) {
   return aligned(table) + '\n' + folds(tuning);
 }
 
-std::string fit_on_training_rows(const Certificate& certificate) {
+std::string fit_on_training_rows(const Report& report) {
+  if (report.progressive_loss)
+    return fmt::format("progressive loss: {:.10g}, the mean over rows of what each lost before it was learned from\n",
+                       *report.progressive_loss);
+  const Certificate& certificate = report.certificate;
   std::vector<std::string> parts;
   if (certificate.training_rmse) parts.push_back(fmt::format("RMSE {:.6g}", *certificate.training_rmse));
   if (certificate.training_r2) parts.push_back(fmt::format("R² {:.6g}", *certificate.training_r2));
@@ -131,6 +135,8 @@ std::string rows(const Certificate& certificate) {
 
 std::string certificate_in_words(const TrainResult& result) {
   const Certificate& certificate = result.report.certificate;
+  if (result.report.progressive_loss)
+    return fmt::format("certificate: none ({}); {}\n", certificate.bound_source, rows(certificate));
   std::string text = fmt::format("certificate: {}gradient norm {:.2g}", bound(certificate), certificate.gradient_norm);
   if (certificate.digits) text += fmt::format("; about {:.0f} correct digits", std::floor(*certificate.digits));
   text += fmt::format("\n             {}", rows(certificate));
@@ -240,8 +246,8 @@ std::string describe(const TrainResult& result) {
   const std::optional<Summary>& summary = result.report.summary;
   const std::string before = result.report.tuning ? tuning(*result.report.tuning) : "";
   return before + (summary ? describe(*summary) : coefficients(result.model)) + '\n' +
-         fit_on_training_rows(result.report.certificate) + describe_stop(result.report) + '\n' +
-         pace_in_words(result.report) + certificate_in_words(result) + parts(result.report);
+         fit_on_training_rows(result.report) + describe_stop(result.report) + '\n' + pace_in_words(result.report) +
+         certificate_in_words(result) + parts(result.report);
 }
 
 std::string describe(const Metrics& metrics, Loss loss) {

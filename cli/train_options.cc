@@ -229,7 +229,9 @@ void add_stop_options(OptionSet& set, StopOptions& stop) {
              "when the objective is proven to be within EPSILON of the best possible, relative to the larger of itself "
              "and the best constant model's [1e-6]");
   set.integer("--max-rounds", "N", 1, stop.max_rounds, "after so many rounds [100000]");
-  set.number("--max-epochs", "N", stop.max_epochs, "after so many passes over the data, on average [no limit]");
+  set.number("--max-epochs", "N", stop.max_epochs,
+             "after so many passes over the data, on average; 1 with --solver sgd, ftrl or hogwild: learn from rows as "
+             "they are read, once [no limit]");
   set.number("--max-time", "SECONDS", stop.max_seconds, "after so long in training [no limit]");
 }
 

@@ -158,6 +158,9 @@ struct Report {
   // MapReduce: the solver's passes over the rows. One to agree on scales before and one for the certificate after are
   // not counted. 0: not counted in this mode.
   std::int64_t passes = 0;
+  // One pass of sgd, ftrl or hogwild: the mean loss of a row, as predicted before it was learned from. Nothing is known
+  // of f for the model saved.
+  std::optional<double> progressive_loss;
   double load_seconds = 0;
   double train_seconds = 0;
   std::string synchronisation;  // "bsp", "ssp:4", "async"

@@ -85,7 +85,7 @@ int reader_count(const LoadRequest& request, int workers) {
   return request.readers > 0 ? std::min(request.readers, workers) : workers;
 }
 
-Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& progress) {
+Inputs agree_on_inputs(const LoadRequest& request, Peers& peers) {
   Inputs inputs;
   const auto seen = gather_or_throw(peers, [&] {
     inputs = find_inputs(request);
@@ -96,6 +96,11 @@ Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& p
     throw InputError(
         fmt::format("workers 0 and {} do not see the same files under the paths given, or not of the same sizes", r));
   }
+  return inputs;
+}
+
+Dataset load(const LoadRequest& request, Peers& peers, const ProgressCallback& progress) {
+  const Inputs inputs = agree_on_inputs(request, peers);
   return request.options.cache ? load_with_cache(request, inputs, peers, progress)
                                : load_inputs(request, inputs, peers, progress);
 }

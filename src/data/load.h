@@ -32,6 +32,9 @@ struct LoadRequest {
   // offsets or means to fill in, and a target to be predicted by value), load() leaves the rest unread.
   std::size_t unread_features = 0;
   double window_bytes = 16e6;  // StreamOptions::window_bytes, where load() itself streams rows
+  // Rows are left unread, too, where a target of two classes is a column of numbers: whoever reads the rows gets them
+  // as they are written, and finds the classes.
+  bool labels_as_written = false;
 };
 
 // What reading a worker's rows has counted.

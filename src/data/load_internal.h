@@ -21,6 +21,8 @@ struct Inputs {
   std::vector<ParquetInfo> info;  // Parquet footers, by file
 };
 Inputs find_inputs(const LoadRequest& request);
+// Collective. The same, once it is checked that all workers find the same.
+Inputs agree_on_inputs(const LoadRequest& request, Peers& peers);
 std::string fingerprint(const Catalog& catalog);
 std::uint64_t hash(std::string_view text);
 // The parts of so many readers.

@@ -291,8 +291,9 @@ bool known_without_rows(const LoadRequest& request, const std::vector<ColumnPlan
     if (column.type != Type::number || column.role == Role::offset) return false;
     if (column.role == Role::feature) features += static_cast<std::size_t>(column.degree);
   }
-  return features <= request.unread_features && request.target == TargetKind::real &&
-         request.options.missing != MissingPolicy::mean;
+  const bool target_as_written =
+      request.target == TargetKind::real || (request.target == TargetKind::binary && request.labels_as_written);
+  return features <= request.unread_features && target_as_written && request.options.missing != MissingPolicy::mean;
 }
 
 }  // namespace
@@ -339,7 +340,9 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   Dataset data;
   data.encoding.format = catalog.format;
   if (known_without_rows(request, plan)) {
-    encode(request, plan, merge({}, plan.size()), data);
+    LoadRequest as_written = request;
+    as_written.target = TargetKind::real;
+    encode(as_written, plan, merge({}, plan.size()), data);
     note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
     const Levels none;
     const std::vector<const Levels*> levels(plan.size(), &none);

@@ -24,14 +24,14 @@ int processors() {
 // How many ranks to start: the workers asked for, as many as the simulated cluster has room for, or one per processor;
 // and the servers.
 int ranks_of(const RunOptions& run, int nodes) {
-  if (run.solver == SolverChoice::hogwild) return 1;
   const int servers = servers_of(run);
   if (run.workers != 0) return run.workers + servers;
+  if (run.solver == SolverChoice::hogwild) return 1;
   return nodes != 0 ? nodes : processors() + servers;
 }
 
 void check_ranks(const RunOptions& run, int ranks) {
-  if (run.solver == SolverChoice::hogwild && ranks > 1)
+  if (run.solver == SolverChoice::hogwild && ranks != std::max(run.workers, 1))
     throw InputError("--solver hogwild is one worker whose threads share the model: drop mpirun, and say --threads");
   const int workers = readers_of(run, ranks);
   if (workers < 1) {
@@ -106,6 +106,11 @@ int readers_of(const RunOptions& run, int ranks) {
 int threads_of(const RunOptions& run) {
   if (run.threads != 0) return run.threads;
   return run.solver == SolverChoice::hogwild ? processors() : 1;
+}
+
+int learners_of(const RunOptions& run) {
+  if (run.solver == SolverChoice::hogwild) return threads_of(run);
+  return (run.workers != 0 ? run.workers : processors()) * threads_of(run);
 }
 
 std::vector<std::string> launch(TransportChoice transport, const RunOptions& run, const EndpointOptions& options,

@@ -22,6 +22,8 @@ ReducePattern pattern_used(const RunOptions& run, TransportChoice transport, boo
 int readers_of(const RunOptions& run, int ranks);
 // Threads of each of them.
 int threads_of(const RunOptions& run);
+// In one process, threads of all workers together.
+int learners_of(const RunOptions& run);
 
 // Runs rank_main on every rank, as the transport (cluster/threads, cluster/mpi, cluster/sim) says, with its failures.
 // Throws InputError where the launcher's ranks are not those asked for. Returns what the user should know of it.

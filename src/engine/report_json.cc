@@ -160,6 +160,7 @@ std::string to_json(const Report& report) {
   json["reproducible"] = report.reproducible;
   json["rounds_done"] = report.rounds_done;
   if (report.passes > 0) json["passes"] = report.passes;
+  if (report.progressive_loss) json["progressive_loss"] = *report.progressive_loss;
   json["load_seconds"] = report.load_seconds;
   json["train_seconds"] = report.train_seconds;
   json["workers"] = to_json(report.workers);

@@ -18,6 +18,7 @@
 #include "engine/endpoint_peers.h"
 #include "engine/fit.h"
 #include "engine/fit_choice.h"
+#include "engine/fit_one_pass.h"
 #include "engine/launch.h"
 #include "engine/memory_limit.h"
 #include "engine/part_results.h"
@@ -326,11 +327,31 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   return {make_model(options, data, fitted), fitted.report, speaks};
 }
 
+// The same for rows that are learned from as they are read.
+TrainResult learn_rank(const TrainOptions& options, const ProgressObserver& observer, MemoryLimit& memory,
+                       OnePass& shared, Endpoint& endpoint) {
+  Reporter reporter(observer, endpoint);
+  reporter.begin(Progress::Stage::reading);
+  const LoadRequest load_request{.options = options.data,
+                                 .target = target_kind(options.problem.loss),
+                                 .positive = options.problem.positive,
+                                 .readers = endpoint.size(),
+                                 .budget = &memory.rows(endpoint)};
+  const StreamOptions stream_options{memory.window_bytes(endpoint.size()), [&] { endpoint.progress(); }};
+  OnePassFit fit = fit_in_one_pass(options, load_request, stream_options, shared, endpoint, reporter);
+  const bool speaks = endpoint.rank() == fit.fitted.speaker;
+  finish_report(options, fit.data.summary, {}, endpoint, fit.fitted.report);
+  if (!speaks) return {{}, fit.fitted.report, false};
+  return {make_model(options, fit.data, fit.fitted), fit.fitted.report, true};
+}
+
 }  // namespace
 
-TrainResult train(const TrainOptions& options, const ProgressObserver& observer) {
-  check_options(options);
-  const TransportChoice transport = choose_transport(options.run);
+TrainResult train(const TrainOptions& asked, const ProgressObserver& observer) {
+  check_options(asked);
+  const TransportChoice transport = choose_transport(asked.run);
+  const bool one_pass = asks_for_one_pass(asked, transport);
+  const TrainOptions options = one_pass ? options_of_one_pass(asked) : asked;
   if (!options.checkpoint.directory.empty()) make_checkpoint_directory(options.checkpoint.directory);
 
   EndpointOptions endpoint_options;
@@ -341,10 +362,15 @@ TrainResult train(const TrainOptions& options, const ProgressObserver& observer)
   MemoryLimit memory(options.data.memory_bytes, transport != TransportChoice::mpi);
   const bool processes = transport == TransportChoice::mpi;
   PartResults<TrainResult> results;
+  OnePass shared(online_problem(options));
+  const auto train_at = [&](Endpoint& endpoint) {
+    if (one_pass) return learn_rank(options, observer, memory, shared, endpoint);
+    return train_rank(options, transport, observer, memory, endpoint);
+  };
   const auto train_one = [&](Endpoint& endpoint) {
-    if (!options.trace) return train_rank(options, transport, observer, memory, endpoint);
+    if (!options.trace) return train_at(endpoint);
     TracingEndpoint traced(endpoint, processes && !options.run.reproducible);
-    TrainResult mine = train_rank(options, transport, observer, memory, traced);
+    TrainResult mine = train_at(traced);
     mine.trace = traced.collect();
     return mine;
   };
