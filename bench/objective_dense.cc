@@ -35,11 +35,26 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Reads, and does nothing else: the sum of whole words, in as many lanes as the processor has.
+// Reads, and does nothing else: the sum of whole words, in as many lanes as the processor has. Two runs of addresses at
+// a time, each fetched a page ahead, which is faster than one, and than one that only the processor fetches ahead.
+using Line = std::uint64_t __attribute__((vector_size(64), aligned(8)));
+
 __attribute__((target_clones("default", "avx2", "arch=x86-64-v4"))) std::uint64_t read(const std::uint64_t* words,
                                                                                        std::size_t count) {
+  constexpr std::size_t kWords = sizeof(Line) / sizeof(std::uint64_t), kAhead = 4096 / sizeof(std::uint64_t);
+  const std::size_t half = count / 2 / kWords * kWords;
+  Line a{}, b{};
+  for (std::size_t i = 0; i < half; i += kWords) {
+    const std::uint64_t *first = words + i, *second = words + half + i;
+    __builtin_prefetch(first + kAhead, 0, 2);
+    __builtin_prefetch(second + kAhead, 0, 2);
+    a += *reinterpret_cast<const Line*>(first);
+    b += *reinterpret_cast<const Line*>(second);
+  }
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += words[i];
+  for (std::size_t i = 2 * half; i < count; ++i) sum += words[i];
+  a += b;
+  for (std::size_t k = 0; k < kWords; ++k) sum += a[k];
   return sum;
 }
 

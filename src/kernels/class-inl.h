@@ -6,6 +6,7 @@
 
 #include "kernels/dense-inl.h"
 #include "kernels/kernel_table.h"
+#include "kernels/loss-inl.h"
 #include "kernels/vectors-inl.h"
 
 #if defined(MUSTER_KERNELS_CLASS_INL_H_) == defined(HWY_TARGET_TOGGLE)

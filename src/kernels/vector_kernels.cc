@@ -14,6 +14,7 @@
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #include "kernels/class-inl.h"
 #include "kernels/dense-inl.h"
+#include "kernels/dense_pass-inl.h"
 #include "kernels/double_double-inl.h"
 #include "kernels/gram-inl.h"
 #include "kernels/loss-inl.h"

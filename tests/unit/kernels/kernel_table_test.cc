@@ -16,7 +16,7 @@ namespace {
 std::vector<std::size_t> lengths() {
   std::vector<std::size_t> all(71);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-  for (std::size_t large : {127, 1000, 4097, 9001}) all.push_back(large);
+  for (std::size_t large : {127, 300, 1000, 4097, 9001}) all.push_back(large);
   return all;
 }
 
@@ -98,7 +98,7 @@ void expect_same_bits(const PassResult& a, const PassResult& b) {
 TEST_P(Kernels, PassIsItsTwin) {
   for (RowFunction function : {RowFunction::squared, RowFunction::logistic, RowFunction::product}) {
     for (std::size_t cols : lengths()) {
-      const std::size_t rows = cols < 100 ? 3 + cols % 19 : 9;
+      const std::size_t rows = cols < 100 ? 3 + cols % 19 : 21;
       const PassResult expected = run_pass<double>(twin, function, rows, cols, 0, true);
       const PassResult first = run_pass<double>(table, function, rows, cols, 0, true);
       expect_near(first, expected, 1e-13);
@@ -158,6 +158,18 @@ TEST_P(Kernels, ColumnKernelsAreTheirTwins) {
 }
 
 // p(1 − p) = e^m / (1 + e^m)².
+TEST_P(Kernels, MarginsHaveTheBitsOfThePass) {
+  for (std::size_t cols : lengths()) {
+    const std::size_t rows = 21;
+    const PassResult pass = run_pass<float>(table, RowFunction::squared, rows, cols, 1, false);
+    Values<float> x(rows * cols, 1, 1);
+    Values<double> u(cols, 0, 2, 1 / std::sqrt(1.0 + static_cast<double>(cols))), centre(cols, 0, 3);
+    std::vector<double> margins(rows);
+    table.dense<float>().margins({x.data(), rows, cols}, u.data(), centre.data(), margins.data());
+    for (std::size_t i = 0; i < rows; ++i) ASSERT_EQ(margins[i] + 0.5, pass.margins[i]) << cols << " " << i;
+  }
+}
+
 TEST_P(Kernels, LogisticCurvaturesAreAccurate) {
   for (const std::size_t count : {1, 3, 8, 37, 1000}) {
     Values<double> margins(count, 1, 7, 9), weights(count, 3, 8);
