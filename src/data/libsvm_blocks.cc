@@ -123,7 +123,7 @@ std::string LibsvmReader::where(std::size_t row) const {
   return blocks_->file().path;
 }
 
-StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage) {
+StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage, PageArena& arena) {
   StagedLibsvm block;
   block.rows = rows.rows();
   block.entries = rows.values.size();
@@ -135,7 +135,7 @@ StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage) {
   block.values = block.rows * sizeof(double);  // the labels come first
   block.indices = block.values + block.entries * (block.single ? sizeof(float) : sizeof(double));
   block.lengths = block.indices + block.entries * sizeof(std::uint32_t);
-  block.pages = Pages(block.lengths + block.rows * sizeof(std::uint32_t));
+  block.pages = arena.take(block.lengths + block.rows * sizeof(std::uint32_t));
   std::copy(rows.labels.begin(), rows.labels.end(), block.pages.at<double>(block.labels));
   std::copy(rows.indices.begin(), rows.indices.end(), block.pages.at<std::uint32_t>(block.indices));
   if (block.single) {

@@ -21,7 +21,7 @@ class LibsvmReader {
  public:
   // Indices outside [lowest, highest] are refused.
   LibsvmReader(const Catalog& catalog, std::vector<Piece> pieces, std::uint32_t lowest, std::uint32_t highest,
-               std::size_t block_bytes = std::size_t{4} << 20);
+               std::size_t block_bytes = std::size_t{512} << 10);
 
   // False at the end. Throws InputError "file:line:column: …".
   bool next(LibsvmRows& rows);
@@ -50,7 +50,7 @@ struct StagedLibsvm {
   Pages pages;
 };
 
-StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage);
+StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage, PageArena& arena);
 
 // Frees each block when it is done. Labels that are classes become their places (of rows to predict,
 // not all need be).

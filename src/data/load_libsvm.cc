@@ -18,8 +18,9 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
     LibsvmFacts facts;
     LibsvmReader reader(catalog, own, lowest, kHighestLibsvmIndex);
     LibsvmRows rows;
+    PageArena arena;
     while (reader.next(rows)) {
-      blocks.add(stage_libsvm(rows, request.options.storage));
+      blocks.add(stage_libsvm(rows, request.options.storage, arena));
       facts.rows_read += rows.rows();
       note_indices(rows, facts);
       note_labels(rows, enough_levels(request.target), facts.labels);

@@ -3,19 +3,68 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <new>
 
-namespace muster {
+#include "base/aligned.h"
 
-Pages::Pages(std::size_t bytes) : size_(bytes) {
-  if (bytes == 0) return;
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+namespace muster {
+namespace {
+
+constexpr std::size_t kMapping = 8 * kLargePage;
+
+// From a large page's beginning on.
+std::shared_ptr<std::byte> map_large_pages(std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  data_ = static_cast<std::byte*>(memory);
+  const auto at = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t begin = (at + kLargePage - 1) / kLargePage * kLargePage;
+#ifdef MADV_HUGEPAGE
+  madvise(reinterpret_cast<void*>(begin), bytes, MADV_HUGEPAGE);  // advice: where it is not taken, they are small ones
+#endif
+  const auto unmap = [memory, bytes](std::byte*) { munmap(memory, bytes + kLargePage); };
+  return {reinterpret_cast<std::byte*>(begin), unmap};
 }
 
-Pages::~Pages() {
-  if (data_) munmap(data_, size_);
+}  // namespace
+
+Pages PageArena::take(std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  if (bytes == 0) return {};
+  if (bytes > kMapping) {
+    std::shared_ptr<std::byte> own = map_large_pages(bytes);
+    std::byte* data = own.get();
+    return {std::move(own), data, bytes};
+  }
+  if (!mapping_ || used_ + bytes > kMapping) {
+    mapping_ = map_large_pages(kMapping);
+    used_ = 0;
+  }
+  std::byte* data = mapping_.get() + used_;
+  used_ += (bytes + kLine - 1) / kLine * kLine;
+  return {mapping_, data, bytes};
+}
+
+std::shared_ptr<std::byte> BufferPool::take(std::size_t bytes) {
+  std::shared_ptr<std::byte> buffer;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (bytes > shared_->size) {
+      shared_->size = std::max(bytes, shared_->size / 4 * 5);
+      shared_->free.clear();
+    } else if (!shared_->free.empty()) {
+      buffer = std::move(shared_->free.back());
+      shared_->free.pop_back();
+    }
+  }
+  if (!buffer) buffer = map_large_pages(shared_->size);
+  std::byte* data = buffer.get();
+  const auto give_back = [buffer = std::move(buffer), shared = shared_, size = shared_->size](std::byte*) mutable {
+    const std::lock_guard lock(shared->mutex);
+    if (size == shared->size) shared->free.push_back(std::move(buffer));
+  };
+  return {data, give_back};
 }
 
 void release_free_memory() {

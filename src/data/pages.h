@@ -3,21 +3,27 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 namespace muster {
 
+// A stretch of such memory.
 class Pages {
  public:
   Pages() = default;
-  explicit Pages(std::size_t bytes);  // throws std::bad_alloc
-  Pages(Pages&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Pages(Pages&& other) noexcept
+      : mapping_(std::move(other.mapping_)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
   Pages& operator=(Pages&& other) noexcept {
+    std::swap(mapping_, other.mapping_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Pages();
 
   std::size_t size() const { return size_; }
   template <class T>
@@ -26,8 +32,42 @@ class Pages {
   }
 
  private:
+  friend class PageArena;
+  Pages(std::shared_ptr<std::byte> mapping, std::byte* data, std::size_t size)
+      : mapping_(std::move(mapping)), data_(data), size_(size) {}
+
+  std::shared_ptr<std::byte> mapping_;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+// Cuts stretches from mappings of large pages, where the system lets them be large: far fewer to be mapped and cleared.
+// A mapping is given back when the last stretch of it is gone. Stretches may outlive the arena.
+class PageArena {
+ public:
+  // On a cache line. Throws std::bad_alloc.
+  Pages take(std::size_t bytes);
+
+ private:
+  std::shared_ptr<std::byte> mapping_;
+  std::size_t used_ = 0;
+};
+
+// Buffers of one size that are used again and again, so that they are mapped and cleared once. They may outlive the
+// pool. Threads: buffers may be let go on any.
+class BufferPool {
+ public:
+  // At least so many bytes, of a size that grows with what is asked for. Uninitialised. Throws std::bad_alloc.
+  std::shared_ptr<std::byte> take(std::size_t bytes);
+  std::size_t size() const { return shared_->size; }
+
+ private:
+  struct Shared {
+    std::mutex mutex;
+    std::size_t size = 0;
+    std::vector<std::shared_ptr<std::byte>> free;
+  };
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
 // Gives back to the operating system what malloc holds of memory that is already free, such as a reader's buffers.

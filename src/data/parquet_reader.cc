@@ -13,7 +13,6 @@
 
 #include "data/arrow_columns.h"
 #include "data/csv_text.h"
-#include "data/pages.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -145,14 +144,12 @@ class ParquetTableReader final : public TableReader {
     return true;
   }
 
-  // A page of every column was held: given back before the next group's are read.
   void close_group() {
     batches_.reset();
     if (++group_ == static_cast<int>(pieces_[piece_].end)) {
       reader_.reset();
       ++piece_;
     }
-    release_free_memory();
   }
 
   // Indices, among the leaves of the schema, of the columns that are needed.

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "data/csv_text.h"
+#include "data/direct_rows.h"
 #include "data/encode.h"
 #include "data/libsvm_blocks.h"
 #include "data/row_cache.h"
@@ -73,17 +74,27 @@ Stager stager_again(const std::vector<ColumnPlan>& plan, const DataOptions& opti
 class TablePart final : public PartReader {
  public:
   TablePart(const std::vector<ColumnPlan>& plan, std::unique_ptr<TableReader> reader, std::int64_t rows_scanned,
-            const DataOptions& options, const Encoding& encoding)
-      : reader_(std::move(reader)), rows_scanned_(rows_scanned), stager_(stager_again(plan, options, encoding)) {
+            const DataOptions& options, const Encoding& encoding, std::size_t align)
+      : reader_(std::move(reader)),
+        rows_scanned_(rows_scanned),
+        align_(align),
+        stager_(stager_again(plan, options, encoding)) {
     std::vector<const Levels*> levels;
     for (std::size_t c = 0; c < plan.size(); ++c) levels.push_back(&stager_.levels(c));
     layout_ = make_layout(plan, levels, encoding, options.storage);
+    if (align > 0 && DirectRows::suffice(layout_, options.missing)) direct_.emplace(layout_);
   }
 
   bool stage() override {
     if (!reader_) return false;
     if (reader_->next(batch_)) {
-      blocks_.push_back(stager_.stage(batch_, [&](std::int64_t row) { return reader_->where(row); }));
+      const auto where = [&](std::int64_t row) { return reader_->where(row); };
+      if (direct_) {
+        stager_.check(batch_, where);
+        direct_->add(batch_);
+      } else {
+        blocks_.push_back(stager_.stage(batch_, where));
+      }
       return true;
     }
     rows_scanned_ += reader_->rows_counted();
@@ -94,20 +105,26 @@ class TablePart final : public PartReader {
     return false;
   }
   double staged_bytes() const override {
-    std::size_t rows = 0;
+    std::size_t rows = direct_ ? direct_->rows() : 0;
     for (const StagedBlock& block : blocks_) rows += block.rows;
     return shard_bytes(layout_, rows, sizeof(double));
   }
-  Shard take() override { return build_shard(layout_, std::exchange(blocks_, {})); }
+  Shard take() override {
+    if (!direct_) return build_shard(layout_, std::exchange(blocks_, {}));
+    const std::size_t whole = reader_ ? direct_->rows() / align_ * align_ : 0;
+    return direct_->take(whole > 0 ? whole : direct_->rows());
+  }
   ReadCounts counts() const override { return {rows_scanned_, stager_.rows_read(), stager_.rows_dropped()}; }
 
  private:
   std::unique_ptr<TableReader> reader_;
   std::int64_t rows_scanned_;  // at the end: counted
+  std::size_t align_;
   Stager stager_;
   Layout layout_;
   TableBatch batch_;
-  std::vector<StagedBlock> blocks_;
+  std::optional<DirectRows> direct_;
+  std::vector<StagedBlock> blocks_;  // where that does not suffice
 };
 
 class LibsvmPart final : public PartReader {
@@ -124,7 +141,7 @@ class LibsvmPart final : public PartReader {
       check_indices();
       check_labels();
       rows_read_ += static_cast<std::int64_t>(rows_.rows());
-      blocks_.push_back(stage_libsvm(rows_, storage_));
+      blocks_.push_back(stage_libsvm(rows_, storage_, arena_));
       return true;
     }
     check_row_count(static_cast<std::int64_t>(reader_->rows_counted()), rows_read_);
@@ -165,6 +182,7 @@ class LibsvmPart final : public PartReader {
   StorageChoice storage_;
   std::optional<LibsvmReader> reader_;
   LibsvmRows rows_;
+  PageArena arena_;
   std::int64_t rows_read_ = 0;
   std::vector<StagedLibsvm> blocks_;
 };
@@ -229,7 +247,7 @@ std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes, std::size_t
   return std::make_unique<TablePart>(plan_.columns,
                                      parquet ? read_parquet(catalog.files, plan_.pieces, wanted)
                                              : read_csv(plan_.slices, wanted, std::min(block_bytes, kTableBlock)),
-                                     parquet ? 0 : plan_.rows_scanned, request_.options, encoding_);
+                                     parquet ? 0 : plan_.rows_scanned, request_.options, encoding_, align);
 }
 
 Shard load_part(const LoadRequest& request, const Encoding& encoding, int part, int parts,

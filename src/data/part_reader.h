@@ -33,7 +33,7 @@ class PartReader {
   virtual bool stage() = 0;
   // What take() will give takes in memory, about.
   virtual double staged_bytes() const = 0;
-  // The rows staged since the last call.
+  // The rows staged since the last call, or the first of them, a multiple of what open() was told.
   virtual Shard take() = 0;
   // At the end.
   virtual ReadCounts counts() const = 0;
@@ -47,9 +47,10 @@ class PartFiles {
             const std::function<void()>& progress);
   PartFiles(const LoadRequest& request, const Encoding& encoding, const PartPlan& plan);
 
-  // Blocks of text are of so many bytes at most; those of a cache of about so many, and a multiple of `align` rows.
+  // Blocks of text are of so many bytes at most, those of a cache of about so many. align:
+  // take() is called now and then, and where it saves copying gives a multiple of so many rows; 0: once, for all.
   // Throws InputError where a file is not what it was.
-  std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20, std::size_t align = 1) const;
+  std::unique_ptr<PartReader> open(std::size_t block_bytes = std::size_t{4} << 20, std::size_t align = 0) const;
   // Likewise; a reader that has come to its end does not.
   void check_unchanged() const;
 

@@ -253,6 +253,7 @@ std::unique_ptr<PartReader> read_cached(std::shared_ptr<const RowCache> cache, s
   const RowShape& shape = cache->shape();
   const double row_bytes = std::max(1.0, shape.bytes() / static_cast<double>(std::max<std::size_t>(shape.rows, 1)));
   const auto rows = static_cast<std::size_t>(static_cast<double>(block_bytes) / row_bytes);
+  align = std::max<std::size_t>(align, 1);
   return std::make_unique<CachedPart>(std::move(cache), std::max<std::size_t>(rows / align, 1) * align);
 }
 

@@ -21,16 +21,13 @@ bool all_finite(const std::vector<double>& values) {
   return sum == 0;
 }
 
-bool survives_float(const double* values, std::size_t count) {
+}  // namespace
+
+bool survives_float(std::span<const double> values) {
   bool survives = true;
-  for (std::size_t i = 0; i < count; ++i) {
-    const double back = static_cast<double>(static_cast<float>(values[i]));
-    survives &= back == values[i] || values[i] != values[i];
-  }
+  for (const double x : values) survives &= static_cast<double>(static_cast<float>(x)) == x || x != x;
   return survives;
 }
-
-}  // namespace
 
 Stager::Stager(std::vector<ColumnPlan> plan, const StagerRules& rules)
     : plan_(std::move(plan)), rules_(rules), columns_(plan_.size()), codes_(plan_.size()) {}
@@ -188,7 +185,7 @@ void Stager::keep_numbers(std::size_t c, const TableBatch::Column& cells, Staged
   }
 }
 
-StagedBlock Stager::stage(const TableBatch& batch, const std::function<std::string(std::int64_t)>& where) {
+void Stager::check(const TableBatch& batch, const std::function<std::string(std::int64_t)>& where) {
   dropped_.assign(static_cast<std::size_t>(batch.rows), 0);
   any_dropped_ = false;
   refusal_.reset();
@@ -204,25 +201,28 @@ StagedBlock Stager::stage(const TableBatch& batch, const std::function<std::stri
   }
   if (refusal_) throw InputError(where(refusal_->row) + ": " + refusal_->reason);
 
-  const std::int64_t dropped = any_dropped_ ? std::count(dropped_.begin(), dropped_.end(), 1) : 0;
+  dropped_here_ = any_dropped_ ? std::count(dropped_.begin(), dropped_.end(), 1) : 0;
   rows_read_ += batch.rows;
-  rows_dropped_ += dropped;
+  rows_dropped_ += dropped_here_;
+}
+
+StagedBlock Stager::stage(const TableBatch& batch, const std::function<std::string(std::int64_t)>& where) {
+  check(batch, where);
   StagedBlock block;
-  block.rows = static_cast<std::size_t>(batch.rows - dropped);
+  block.rows = static_cast<std::size_t>(batch.rows - dropped_here_);
   std::size_t bytes = 0;
   for (std::size_t c = 0; c < plan_.size(); ++c) {
     using Kind = StagedBlock::Kind;
     const std::vector<double>& numbers = batch.columns[c].numbers;
     const bool rounded =
         rules_.storage == StorageChoice::float32 && plan_[c].role == Role::feature && plan_[c].degree == 1;
-    const bool exact =
-        rules_.storage == StorageChoice::float64 ? false : survives_float(numbers.data(), numbers.size());
+    const bool exact = rules_.storage == StorageChoice::float64 ? false : survives_float(numbers);
     const Kind kind = plan_[c].type == Type::text ? Kind::code : rounded || exact ? Kind::float32 : Kind::float64;
     block.columns.push_back({bytes, kind});
     const std::size_t size = block.rows * (kind == Kind::float64 ? sizeof(double) : sizeof(float));
     bytes += (size + 63) / 64 * 64;
   }
-  block.pages = Pages(bytes);
+  block.pages = arena_.take(bytes);
   for (std::size_t c = 0; c < plan_.size(); ++c) {
     if (plan_[c].type != Type::text) {
       keep_numbers(c, batch.columns[c], block);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -42,6 +43,9 @@ struct StagerRules {
   std::size_t enough_target_values = 0;  // distinct targets to collect at most
 };
 
+// Whether storage as float loses nothing of them.
+bool survives_float(std::span<const double> values);
+
 class Stager {
  public:
   Stager(std::vector<ColumnPlan> plan, const StagerRules& rules);
@@ -53,7 +57,9 @@ class Stager {
   void fix_target_values(std::vector<double> values);
 
   // `where` names the place of a row. Throws InputError for the first row that is refused: a missing value, an
-  // infinity, a negative weight, an unknown level, a number among levels.
+  // infinity, a negative weight, an unknown level, a number among levels. Else counts the rows, and which to drop.
+  void check(const TableBatch& batch, const std::function<std::string(std::int64_t)>& where);
+  // Likewise, and keeps them.
   StagedBlock stage(const TableBatch& batch, const std::function<std::string(std::int64_t)>& where);
 
   std::int64_t rows_read() const { return rows_read_; }
@@ -93,7 +99,8 @@ class Stager {
   StagerRules rules_;
   std::vector<ColumnState> columns_;
   std::vector<double> target_values_, allowed_targets_;  // ascending
-  std::int64_t rows_read_ = 0, rows_dropped_ = 0;
+  std::int64_t rows_read_ = 0, rows_dropped_ = 0, dropped_here_ = 0;
+  PageArena arena_;
   // Of the batch at hand.
   std::vector<char> dropped_;
   bool any_dropped_ = false;

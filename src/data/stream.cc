@@ -155,6 +155,7 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
   const ClassesByValue classes = classes_by_value(encoding);
   LoadSummary summary;
   LibsvmRows rows;
+  PageArena arena;
   while (reader.next(rows)) {
     for (std::size_t i = 0; want_target && !classes.empty() && i < rows.rows(); ++i) {
       if (find_class(classes, rows.labels[i]) != nullptr) continue;
@@ -163,7 +164,7 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
     }
     summary.rows_read += static_cast<std::int64_t>(rows.rows());
     std::vector<StagedLibsvm> blocks;
-    blocks.push_back(stage_libsvm(rows, StorageChoice::float64));
+    blocks.push_back(stage_libsvm(rows, StorageChoice::float64, arena));
     Shard shard = build_libsvm_shard(encoding, std::move(blocks), StorageChoice::float64);
     if (!want_target) shard.targets = {};
     use(shard);
