@@ -73,12 +73,24 @@ class Objective {
     return {};
   }
 
-  // φ(t) = Σ s_i loss_i(a + t(b − a)), written to value, and φ'(t), written to slope, without a pass over the rows: for
-  // objectives that keep what the rows made of a and b, where both were evaluated lately. Nothing: it can not; then on
-  // no worker. Being asked once, it may begin to keep.
-  virtual std::optional<Work> value_on_line(std::span<const double> /*a*/, std::span<const double> /*b*/, double /*t*/,
-                                            double& /*value*/, double& /*slope*/) {
+  // Begins a line: from then on φ(t) = Σ s_i loss_i(a + t(b − a)) can be asked, without a pass over the rows, until
+  // something is evaluated. For objectives that keep what the rows made of a and b, where both were evaluated lately.
+  // Nothing: it can not; then on no worker. Being asked once, it may begin to keep.
+  virtual std::optional<Work> begin_line(std::span<const double> /*a*/, std::span<const double> /*b*/) {
     return std::nullopt;
+  }
+  // Writes φ(t) to value and φ'(t) to slope.
+  virtual Work value_on_line(double /*t*/, double& /*value*/, double& /*slope*/) { return {}; }
+
+  // Whether look_along() can be asked: the same on every worker. For objectives to which finding what the rows make of
+  // a point, and evaluating from that, cost no more than evaluating at once.
+  virtual bool looks_along() const { return false; }
+  // Begins a line from a, evaluated lately, to b, of which it finds no more than the line needs.
+  virtual Work look_along(std::span<const double> /*a*/, std::span<const double> /*b*/) { return {}; }
+  // As value_and_gradient(), at the point t of the line that look_along() has begun last; w is that point.
+  virtual Work value_and_gradient_on_line(double /*t*/, std::span<const double> w, double& value,
+                                          std::span<double> gradient, std::span<double> tallies) {
+    return value_and_gradient(w, value, gradient, tallies);
   }
 };
 
@@ -99,7 +111,7 @@ class MarginFunction {
   virtual Work value_and_gradient_at(std::span<const double> margins, double& value, std::span<double> gradient,
                                      std::span<double> tallies) = 0;
 
-  // As Objective::value_on_line(), from the whole margins at a and at b.
+  // As Objective::value_on_line() between a and b, from the whole margins at both.
   virtual Work value_on_line_at(std::span<const double> a, std::span<const double> b, double t, double& value,
                                 double& slope) = 0;
 

@@ -59,8 +59,9 @@ Evaluation evaluate_rows(FitContext& context, const LinearModel& model) {
   for (std::size_t i = 0; i < d * outputs; ++i) {
     const std::size_t j = i / outputs;
     if (scaling.scale[j] == 0) continue;
-    result.slopes[i] = static_cast<double>(mean(1 + outputs + i));
-    const DoubleDouble slope = mean(1 + outputs + i) + two_product(context.lambda(j), model.w[i]);
+    const DoubleDouble by_rows = mean(1 + outputs + i);
+    result.slopes[i] = static_cast<double>(by_rows);
+    const DoubleDouble slope = by_rows + two_product(context.lambda(j), model.w[i]);
     penalty += two_product(model.w[i], model.w[i]) * (context.lambda(j) * 0.5);
     penalty += context.lambda1(j) * std::abs(model.w[i]);
     result.gradient[i] = least_slope(static_cast<double>(slope), model.w[i], context.lambda1(j)) / scaling.scale[j];
@@ -138,14 +139,12 @@ double spread_of_targets(FitContext& context) {
   return spread.high > kRounding * squares.high ? static_cast<double>(spread) : 0.0;
 }
 
-// FNV-1a over the bits.
+// As FNV-1a, a value and not a byte at a time, and with the high bits brought down.
 std::uint64_t hash_of(std::span<const double> values) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (double value : values) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      hash ^= (std::bit_cast<std::uint64_t>(value) >> shift) & 0xff;
-      hash *= 0x100000001b3;
-    }
+    hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3;
+    hash ^= hash >> 32;
   }
   return hash;
 }

@@ -126,15 +126,16 @@ class IterativeTrainer {
   }
 
   Problem::Verdict judge(const RoundState& state) {
-    met_bound_ = problem_.bounded() && problem_.gap(state, curvature()) <= strictness_;
-    if (problem_.bounded()) return problem_.judge(state, curvature(), strictness_);
+    met_bound_ = problem_.bounded() && gap_ <= strictness_;
+    if (problem_.bounded()) return problem_.judge(state, gap_, strictness_);
     progress_.see(map_reduce_.passes(), state.w, state.gradient, state.value, state.gradient_norm);
-    return problem_.judge(state, curvature(), 1, progress_.above_optimum());
+    return problem_.judge(state, gap_, 1, progress_.above_optimum());
   }
 
   void observe(const RoundReport& report, const RoundState& state) {
     const FitRequest& request = context_.request;
-    if (request.on_round) request.on_round(report, problem_.gap(state, curvature()));
+    gap_ = problem_.gap(state, curvature());
+    if (request.on_round) request.on_round(report, gap_);
     if (!request.wants_checkpoint) return;
     const bool speaks = context_.endpoint().rank() == context_.speaker();
     double wanted = speaks && request.wants_checkpoint() ? 1 : 0;
@@ -153,6 +154,7 @@ class IterativeTrainer {
   double passes_left_;  // of hogwild
   MapReduce map_reduce_;
   ProgressEstimate progress_;  // where there is no bound
+  double gap_ = 0;             // after the last round
   double strictness_ = 1;
   bool met_bound_ = false;
 };

@@ -84,6 +84,8 @@ MapReduceOptions FitProblem::options() const {
   options.reduce = context_.request.options.run.reduce;
   options.penalty = coordinates_.penalty();
   options.l1 = coordinates_.l1();
+  // Rows that are read anew do not look along lines, and have to give the same bits then.
+  options.looks_along = !context_.request.options.run.reproducible;
   options.cancellation = context_.request.cancellation;
   options.max_seconds = context_.request.options.stop.max_seconds;
   return options;
@@ -147,11 +149,13 @@ double FitProblem::bound(std::span<const double> v, std::span<const double> grad
 }
 
 double FitProblem::bound_by_l2(std::span<const double> v, std::span<const double> gradient, double curvature) const {
-  const std::vector<double> least = minimum_norm_subgradient(v, gradient, coordinates_.l1());
+  std::vector<double> subgradient;
+  if (!coordinates_.l1().empty()) subgradient = minimum_norm_subgradient(v, gradient, coordinates_.l1());
+  const std::span<const double> least = subgradient.empty() ? gradient : subgradient;
   double sums[] = {0, 0};
   auto& [square, by_intercept] = sums;
   const std::vector<double>& factor = coordinates_.to_penalised();
-  for (std::size_t i = 0; i < factor.size(); ++i) square += least[i] * factor[i] * (least[i] * factor[i]);
+  square = sum_in_lanes(factor.size(), [&](std::size_t i) { return least[i] * factor[i] * (least[i] * factor[i]); });
   for (std::size_t i = factor.size(); i < least.size(); ++i) by_intercept += least[i] * least[i];
   context_.sum_over_columns(sums);
   return square / (2 * context_.problem().l2) + left_to_intercepts(context_.problem().loss, by_intercept, curvature);
@@ -191,20 +195,20 @@ double FitProblem::rounding_floor(const RoundState& state) const {
   const double size = classifies() ? 1 : std::sqrt(2 * std::abs(state.value));
   double sums[] = {0, 0, static_cast<double>(state.w.size())};
   auto& [margin, shrunk, dimension] = sums;
-  for (std::size_t j = 0; j < state.w.size(); ++j) margin += std::abs(state.w[j]);
-  for (std::size_t j = 0; j < state.w.size(); ++j) shrunk += std::abs(state.w[j]) * coordinates_.penalty()[j];
+  margin = sum_in_lanes(state.w.size(), [&](std::size_t j) { return std::abs(state.w[j]); });
+  shrunk =
+      sum_in_lanes(state.w.size(), [&](std::size_t j) { return std::abs(state.w[j]) * coordinates_.penalty()[j]; });
   context_.sum_over_columns(sums);
   const double each = largest_curvature(context_.problem().loss) * margin + size + shrunk;
   return kUnit * each * std::sqrt(dimension);
 }
 
-Problem::Verdict FitProblem::judge(const RoundState& state, double curvature, double strictness,
-                                   double estimate) const {
+Problem::Verdict FitProblem::judge(const RoundState& state, double gap, double strictness, double estimate) const {
   if (classifies() && !penalised() && context_.problem().l1 == 0 && state.round > 0 && state.tallies[0] == 0)
     return {true, StopReason::diverged,
             "every row is on its right side: the classes are separable and the minimiser does not exist; add a "
             "penalty with --l2"};
-  if (gap(state, curvature) <= strictness && estimate <= tolerated(state.value))
+  if (gap <= strictness && estimate <= tolerated(state.value))
     return {true, StopReason::converged,
             bounded() ? "the bound on f - f* met the tolerance" : "the gradient norm met the tolerance"};
   if (state.gradient_norm <= rounding_floor(state))

@@ -70,10 +70,9 @@ class FitProblem {
 
   // Gap to the stopping rule: at most 1 is converged.
   double gap(const RoundState& state, double curvature_by_intercept) const;
-  // Converged, at the rounding floor, separable; or nothing. strictness: the gap must be at most that. estimate: of f −
-  // f*, where there is no bound; it must be tolerated too.
-  Problem::Verdict judge(const RoundState& state, double curvature_by_intercept, double strictness,
-                         double estimate = 0) const;
+  // Converged, at the rounding floor, separable; or nothing. The gap must be at most strictness. estimate: of f − f*,
+  // where there is no bound; it must be tolerated too.
+  Problem::Verdict judge(const RoundState& state, double gap, double strictness, double estimate = 0) const;
 
   // As gap, of a round known by its norms alone: for progress.
   double estimated_gap(const RoundReport& round) const;

@@ -101,16 +101,21 @@ void agree_on_rows(FitContext& context) {
 void agree_on_scaling(FitContext& context) {
   const std::size_t d = context.columns();
   std::vector<double> centre = guess_centre(context), sums(d + 2);
-  context.pass([&] { return context.rows.centred_sums(centre, sums); });
-  context.add_up(sums);
-  context.agree_over_columns({sums.data(), 1});
-  context.agree_over_columns({sums.data() + d + 1, 1});
+  const auto sum = [&](auto pass) {
+    context.pass([&] { return (context.rows.*pass)(centre, sums); });
+    context.add_up(sums);
+    context.agree_over_columns({sums.data(), 1});
+    context.agree_over_columns({sums.data() + d + 1, 1});
+    check_weight(sums[0]);
+  };
+  if (context.problem().intercept) {
+    sum(&LinearRows::centred_sums);
+    for (std::size_t j = 0; j <= d; ++j) centre[j] += sums[j + 1] / sums[0];
+  } else {
+    std::fill(centre.begin(), centre.end(), 0.0);
+  }
+  sum(&LinearRows::centred_squares);
   context.agreed.weight = sums[0];
-  check_weight(sums[0]);
-  for (std::size_t j = 0; j <= d; ++j) centre[j] = context.problem().intercept ? centre[j] + sums[j + 1] / sums[0] : 0;
-  context.pass([&] { return context.rows.centred_squares(centre, sums); });
-  context.add_up(sums);
-  context.agree_over_columns({sums.data() + d + 1, 1});
   take_scaling(context, std::move(centre), std::span(sums).subspan(1));
 }
 

@@ -162,7 +162,7 @@ class SessionTrainer {
 
   Problem::Verdict judge(const RoundState& state) {
     curvature_ = problem_.curvature_by_intercept(state.tallies, context_.agreed.weight);
-    return problem_.judge(state, curvature_, 1);
+    return problem_.judge(state, problem_.gap(state, curvature_), 1);
   }
 
   void observe(const RoundReport& report, std::span<const double> w) {

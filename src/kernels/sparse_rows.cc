@@ -64,6 +64,11 @@ void sparse_add_centred(SparseRows<T> rows, const double* weights, const double*
     const double weight = weights ? weights[i] : 1.0;
     for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
       const std::size_t j = rows.columns[k];
+      if (!centre) {
+        const auto x = static_cast<double>(rows.values[k]);
+        sums[j] += power == 2 ? weight * x * x : weight * x;
+        continue;
+      }
       const double z = static_cast<double>(rows.values[k]) - centre[j];
       sums[j] += power == 2 ? weight * z * z : weight * z;
       present[j] += weight;

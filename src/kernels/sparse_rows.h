@@ -27,6 +27,7 @@ template <class T>
 void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums);
 
 // Over the entries: sums_j += s_i (x_ij − centre_j)^power, present_j += s_i. power is 1 or 2. weights null: all 1.
+// centre and present null: every centre is 0, and nobody asks for present.
 template <class T>
 void sparse_add_centred(SparseRows<T> rows, const double* weights, const double* centre, int power, double* sums,
                         double* present);

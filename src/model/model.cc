@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -24,13 +25,50 @@ namespace {
 constexpr const char* kFormat = "muster-linear-1";
 constexpr const char* kFormatFamily = "muster-linear-";
 
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump();
+bool needs_no_escape(char c) {
+  return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-// The library's shortest form that reads back as the same bits, -0.0 and denormals included.
-std::string number(double value) {
-  return nlohmann::json(value).dump();
+// Without a document of the library's for the many plain names of columns.
+void append_quoted(std::string& to, const std::string& text) {
+  if (!std::all_of(text.begin(), text.end(), needs_no_escape)) {
+    to += nlohmann::json(text).dump();
+    return;
+  }
+  to += '"';
+  to += text;
+  to += '"';
+}
+
+// The shortest form that reads back as the same bits, denormals included; and -0.0, which as -0 would be an integer.
+void append_number(std::string& to, double value) {
+  char digits[32];
+  const std::string_view text(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
+  to += text;
+  if (text.find_first_of(".e") == text.npos) to += ".0";
+}
+
+void append_numbers(std::string& to, const std::vector<double>& values) {
+  const char* separator = "[";
+  for (const double value : values) {
+    to += separator;
+    append_number(to, value);
+    separator = ",";
+  }
+  to += ']';
+}
+
+void append_coefficient(std::string& to, const Coefficient& coefficient, bool classes) {
+  to += "{\"feature\": ";
+  append_quoted(to, coefficient.feature);
+  if (classes) {
+    to += ", \"values\": ";
+    append_numbers(to, coefficient.values);
+  } else {
+    to += ", \"value\": ";
+    append_number(to, coefficient.value);
+  }
+  to += '}';
 }
 
 // `text`, a JSON value of several lines, as a member of an object.
@@ -59,19 +97,19 @@ std::string to_text(const Model& model) {
   const bool classes = model.loss == Loss::softmax;
   std::string text =
       fmt::format("{{\n  \"format\": \"{}\",\n  \"loss\": \"{}\",\n  \"target\": {},\n  \"has_intercept\": {},\n",
-                  kFormat, name(model.loss), quoted(encoding.target), model.has_intercept);
+                  kFormat, name(model.loss), nlohmann::json(encoding.target).dump(), model.has_intercept);
   if (classes) {
-    text += fmt::format("  \"classes\": {},\n  \"intercepts\": {},\n", nlohmann::json(model.classes).dump(),
-                        nlohmann::json(model.intercepts).dump());
+    text += fmt::format("  \"classes\": {},\n  \"intercepts\": ", nlohmann::json(model.classes).dump());
+    append_numbers(text, model.intercepts);
   } else {
-    text += fmt::format("  \"intercept\": {},\n", number(model.intercept));
+    text += "  \"intercept\": ";
+    append_number(text, model.intercept);
   }
-  text += "  \"coefficients\": [";
+  text += ",\n  \"coefficients\": [";
   const char* separator = "\n    ";
   for (const Coefficient& coefficient : model.coefficients) {
-    text += fmt::format(R"({}{{"feature": {}, "{}": {}}})", separator, quoted(coefficient.feature),
-                        classes ? "values" : "value",
-                        classes ? nlohmann::json(coefficient.values).dump() : number(coefficient.value));
+    text += separator;
+    append_coefficient(text, coefficient, classes);
     separator = ",\n    ";
   }
   text += fmt::format(

@@ -70,8 +70,10 @@ struct Certifier {
     const RowShape& shape = source.shape();
     std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()),
                                  Scratch(shape.sparse ? 0 : shape.cols, outputs));
+    // A sparse row adds to sums here and there.
+    const auto layout = shape.sparse ? DoubleDoubleSums::Layout::side_by_side : DoubleDoubleSums::Layout::apart;
     return sum_rows(
-        source, executor, rows_per_block(shape), [&] { return DoubleDoubleSums(table, length); },
+        source, executor, rows_per_block(shape), [&] { return DoubleDoubleSums(table, length, layout); },
         [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& sums) {
           visit_rows(window, range, [&](auto rows) {
             on_block(window, rows, range, scratch[static_cast<std::size_t>(thread)], sums);
@@ -127,11 +129,14 @@ struct Certifier {
   }
   template <class T>
   DoubleDouble product(SparseRows<T> rows, std::size_t i, std::span<const double> w, Scratch&) const {
-    DoubleDouble sum;
+    DoubleDouble sum;  // as DoubleDoubleSums::add_product
+    double low = 0;
     for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
-      sum += two_product(w[rows.columns[k]], static_cast<double>(rows.values[k]));
+      const DoubleDouble product = two_product(w[rows.columns[k]], static_cast<double>(rows.values[k]));
+      sum = two_sum(sum.high, product.high);
+      low += sum.low + product.low;
     }
-    return sum;
+    return two_sum(sum.high, low);
   }
 
  private:
@@ -149,7 +154,7 @@ struct Certifier {
     for (std::size_t k = 0; k < outputs; ++k) {
       const std::size_t gradient = 1 + outputs + k * rows.cols;
       for (std::size_t e = rows.row_begin[i]; e < rows.row_begin[i + 1]; ++e)
-        sums.add(gradient + rows.columns[e], scratch.by_output[k] * static_cast<double>(rows.values[e]));
+        sums.add_product(gradient + rows.columns[e], scratch.by_output[k], static_cast<double>(rows.values[e]));
     }
   }
 };

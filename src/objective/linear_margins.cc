@@ -74,17 +74,18 @@ struct LinearObjective::MarginPass {
   MarginUse use;
   std::span<const double> margins;
   std::span<const double> at = {};  // hessian: margins where the loss is curved
+  bool with_offsets = false;        // margins of a loss have the offsets already
 
-  Sums all_blocks() const {
+  Sums all_blocks(Spares<Sums>& spares) const {
     const RowShape& shape = source.shape();
     const Shard& shard = held_rows(source);
-    const RowBlocks blocks{shape.rows, rows_per_block(shape)};
     std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(executor.threads()), loss.room(shape));
-    Sums total = sum_blocks(
-        executor, blocks.count(), [&] { return Sums(loss.length(shape.cols)); },
-        [&](std::size_t block, int thread, Sums& sums) {
-          add_block(shard, blocks.range(block), rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
-        });
+    Sums total = sum_rows(
+        source, executor, rows_per_block(shape), [&] { return Sums(loss.length(shape.cols)); },
+        [&](const Shard&, RowRange range, int thread, Sums& sums) {
+          add_block(shard, range, rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
+        },
+        &spares);
     if (shape.sparse) loss.centre_gradient(centre, total.values);
     return total;
   }
@@ -100,7 +101,7 @@ struct LinearObjective::MarginPass {
       const RowData data = row_data(shard, begin);
       const double* m = margins.data() + begin * outputs;
       double* residuals = spread.fill(rows.size(), [&](std::size_t i, std::size_t k) {
-        return m[i * outputs + k] + (of_direction ? 0 : offset_of(data, i));
+        return m[i * outputs + k] + (of_direction || with_offsets ? 0 : offset_of(data, i));
       });
       double* where = nullptr;
       if (use == MarginUse::hessian) {
@@ -116,7 +117,7 @@ struct LinearObjective::MarginPass {
 
 void LinearObjective::write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) {
   const Shard& shard = held_rows(rows_.source_);
-  const ModelPoint point = point_at(v);
+  ModelPoint point = point_at(v);
   const RowShape& shape = rows_.shape();
   const RowBlocks blocks{shape.rows, rows_per_block(shape)};
   std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()), loss_.room(shape));
@@ -125,26 +126,59 @@ void LinearObjective::write_margins(std::span<const double> v, bool with_offsets
     loss_.margins(shard, range, point, scaling_.centre.data(), with_offsets,
                   rooms[static_cast<std::size_t>(thread)].data(), out.data() + range.begin * outputs());
   });
+  keep(std::move(point));
 }
 
 std::span<const double> LinearObjective::kept_margins(std::span<const double> w, Work& work) {
   if (!margins_) margins_.emplace();
-  if (const auto kept = margins_->at(w, margin_count())) return *kept;
+  if (const auto place = margins_->find(w, margin_count())) return margins_->in(*place);
   const std::span<double> out = margins_->put(w, margin_count());
   write_margins(w, true, out);
   work += work_of(2);
   return out;
 }
 
-std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, std::span<const double> b, double t,
-                                                   double& value, double& slope) {
+std::optional<Work> LinearObjective::begin_line(std::span<const double> a, std::span<const double> b) {
   if (!margins_) margins_.emplace();
-  const auto at_a = margins_->at(a, margins_kept()), at_b = margins_->at(b, margins_kept());
+  const auto at_a = margins_->find(a, margins_kept()), at_b = margins_->find(b, margins_kept());
   if (!at_a || !at_b) return std::nullopt;
+  line_ = {*at_a, *at_b};
+  return Work{};
+}
+
+Work LinearObjective::look_along(std::span<const double> a, std::span<const double> b) {
+  if (!margins_) margins_.emplace();
+  Work work = work_of(2);
+  const std::optional<std::size_t> found = margins_->find(a, margin_count());
+  const std::size_t place = found.value_or(margins_->older());
+  if (!found || margins_->worn(place)) {
+    write_margins(a, true, margins_->put_in(place, a, margin_count()));
+    work += work_of(2);
+  }
+  line_ = {place, 1 - place};
+  write_margins(b, true, margins_->put_in(1 - place, b, margin_count()));
+  return work;
+}
+
+Work LinearObjective::value_and_gradient_on_line(double t, std::span<const double> w, double& value,
+                                                 std::span<double> gradient, std::span<double> tallies_out) {
+  MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
+  MarginPass pass{rows_.source_,   rows_.executor_, loss_,
+                  scaling_.centre, MarginUse::loss, margins_->move_along(line_[0], line_[1], t, w)};
+  pass.with_offsets = true;
+  Sums sums = pass.all_blocks(spares_);
+  value = sums.values[0];
+  write_gradient(sums, 1, gradient);
+  loss_.write_tallies(sums.values, tallies_out);
+  keep(std::move(sums));
+  return work_of(3);
+}
+
+Work LinearObjective::value_on_line(double t, double& value, double& slope) {
   std::optional<ModelPoint> point_a, point_b;  // of rows whose margins are found again
   if (margins_kept() == 0) {
-    point_a = point_at(a);
-    point_b = point_at(b);
+    point_a = point_at(margins_->point_in(line_[0]));
+    point_b = point_at(margins_->point_in(line_[1]));
   }
   std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()),
                                            loss_.room(rows_.shape()));
@@ -152,9 +186,9 @@ std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, st
       rows_.source_, rows_.executor_, kLargestBlock, [] { return Sums(2); },
       [&](const Shard& window, RowRange range, int thread, Sums& sum) {
         AlignedVector<double> found_a, found_b;
-        const auto margins_of = [&](std::span<const double> kept, const std::optional<ModelPoint>& point,
+        const auto margins_of = [&](std::size_t place, const std::optional<ModelPoint>& point,
                                     AlignedVector<double>& found) {
-          if (margins_kept() > 0) return kept.data() + range.begin * outputs();
+          if (margins_kept() > 0) return margins_->in(place).data() + range.begin * outputs();
           found.resize(range.size() * outputs());
           loss_.margins(window, range, *point, scaling_.centre.data(), true,
                         rooms[static_cast<std::size_t>(thread)].data(), found.data());
@@ -162,8 +196,8 @@ std::optional<Work> LinearObjective::value_on_line(std::span<const double> a, st
         };
         RowData data = row_data(window, range.begin);
         data.offsets = nullptr;
-        add_on_line(loss_, margins_of(*at_a, point_a, found_a), margins_of(*at_b, point_b, found_b), t, range.size(),
-                    data, sum.values.data());
+        add_on_line(loss_, margins_of(line_[0], point_a, found_a), margins_of(line_[1], point_b, found_b), t,
+                    range.size(), data, sum.values.data());
       });
   value = sums.values[0];
   slope = sums.values[1];
@@ -181,10 +215,11 @@ Work LinearObjective::value_and_gradient_at(std::span<const double> margins, dou
   MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
   const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, margins};
-  const Sums sums = pass.all_blocks();
+  Sums sums = pass.all_blocks(spares_);
   value = sums.values[0];
   write_gradient(sums, 1, gradient);
   loss_.write_tallies(sums.values, tallies_out);
+  keep(std::move(sums));
   return work_of(3);
 }
 
@@ -213,7 +248,9 @@ Work LinearObjective::work_on_line() const {
 Work LinearObjective::curvature_product_at(std::span<const double> margins, std::span<double> product) {
   MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
   const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, margins};
-  write_gradient(pass.all_blocks(), loss_.bound_factor(), product);
+  Sums sums = pass.all_blocks(spares_);
+  write_gradient(sums, loss_.bound_factor(), product);
+  keep(std::move(sums));
   return work_of(3);
 }
 
@@ -222,7 +259,9 @@ Work LinearObjective::hessian_product_at(std::span<const double> margins, std::s
   if (loss() == Loss::squared) return curvature_product_at(of_v, product);
   MUSTER_CHECK(margins.size() == margin_count() && of_v.size() == margin_count(), "as many margins as rows have");
   const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::hessian, of_v, margins};
-  write_gradient(pass.all_blocks(), 1, product);
+  Sums sums = pass.all_blocks(spares_);
+  write_gradient(sums, 1, product);
+  keep(std::move(sums));
   return work_of(3);
 }
 

@@ -72,6 +72,7 @@ LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, b
     : rows_(rows),
       loss_(kernel_table(rows.instruction_set_), loss, outputs),
       scaling_(std::move(scaling)),
+      inverse_scale_(scaling_.unscale(std::vector<double>(scaling_.scale.size(), 1.0))),
       intercept_(intercept) {
   const std::size_t columns = rows.columns();
   MUSTER_CHECK(scaling_.centre.size() == columns && scaling_.scale.size() == columns, "a scaling of every column");
@@ -86,40 +87,36 @@ ModelPoint LinearObjective::point_at(std::span<const double> v) {
   MUSTER_CHECK(v.size() == dimension(), "a vector of the objective's dimension");
   const std::size_t columns = rows_.columns(), outputs = loss_.outputs(), stride = loss_.stride();
   ModelPoint point{std::exchange(spare_u_, {}), AlignedVector<double>(stride, 0.0)};
-  point.u.assign(columns * stride, 0.0);
+  if (stride > outputs) point.u.assign(columns * stride, 0.0);
+  point.u.resize(columns * stride);
   std::vector<DoubleDouble> shift(outputs);
   for (std::size_t k = 0; k < outputs && intercept_; ++k) shift[k] = v[columns * outputs + k];
-  const bool sparse = rows_.shape().sparse;
-  for (std::size_t j = 0; j < columns; ++j) {
-    if (scaling_.scale[j] == 0) continue;
-    for (std::size_t k = 0; k < outputs; ++k) {
-      const double u = v[j * outputs + k] / scaling_.scale[j];
-      point.u[j * stride + k] = u;
-      if (sparse && scaling_.centre[j] != 0) shift[k] -= two_product(u, scaling_.centre[j]);
-    }
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t k = 0; k < outputs; ++k) point.u[j * stride + k] = v[j * outputs + k] * inverse_scale_[j];
+  for (std::size_t j = 0; j < columns && rows_.shape().sparse; ++j) {
+    if (scaling_.centre[j] == 0) continue;
+    for (std::size_t k = 0; k < outputs; ++k) shift[k] -= two_product(point.u[j * stride + k], scaling_.centre[j]);
   }
   for (std::size_t k = 0; k < outputs; ++k) point.shift[k] = static_cast<double>(shift[k]);
   return point;
 }
 
-void LinearObjective::keep(Sums sums, ModelPoint point) {
-  if (sums.values.size() > kKeptValues) {
-    spares_.clear();
-    return;
-  }
+void LinearObjective::keep(Sums sums) {
+  if (sums.values.size() > kKeptValues) return spares_.clear();
   spares_.push_back(std::make_unique<Sums>(std::move(sums)));
-  spare_u_ = std::move(point.u);
+}
+
+void LinearObjective::keep(ModelPoint point) {
+  if (point.u.size() <= kKeptValues) spare_u_ = std::move(point.u);
 }
 
 void LinearObjective::write_gradient(const Sums& sums, double factor, std::span<double> gradient) const {
   MUSTER_CHECK(gradient.size() == dimension(), "a vector of the objective's dimension");
   const std::size_t columns = rows_.columns(), outputs = loss_.outputs(), stride = loss_.stride();
   const double* by_u = sums.values.data() + loss_.gradient();
-  for (std::size_t j = 0; j < columns; ++j) {
-    const double scale = scaling_.scale[j];
+  for (std::size_t j = 0; j < columns; ++j)
     for (std::size_t k = 0; k < outputs; ++k)
-      gradient[j * outputs + k] = scale == 0 ? 0.0 : factor * (by_u[j * stride + k] / scale);
-  }
+      gradient[j * outputs + k] = factor * (by_u[j * stride + k] * inverse_scale_[j]);
   for (std::size_t k = 0; k < outputs && intercept_; ++k)
     gradient[columns * outputs + k] = factor * sums.values[loss_.residuals() + k];
 }
@@ -134,7 +131,8 @@ Work LinearObjective::value_and_gradient(std::span<const double> v, double& valu
   value = sums.values[0];
   write_gradient(sums, 1, gradient);
   loss_.write_tallies(sums.values, tallies_out);
-  keep(std::move(sums), std::move(point));
+  keep(std::move(sums));
+  keep(std::move(point));
   return work_of(6);
 }
 
@@ -143,7 +141,8 @@ Work LinearObjective::curvature_product(std::span<const double> v, std::span<dou
   const FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, point};
   Sums sums = pass.all_blocks(spares_);
   write_gradient(sums, loss_.bound_factor(), product);
-  keep(std::move(sums), std::move(point));
+  keep(std::move(sums));
+  keep(std::move(point));
   return work_of(6);
 }
 
@@ -160,7 +159,8 @@ Work LinearObjective::hessian_product(std::span<const double> w, std::span<const
   }
   Sums sums = pass.all_blocks(spares_);
   write_gradient(sums, 1, product);
-  keep(std::move(sums), std::move(point));
+  keep(std::move(sums));
+  keep(std::move(point));
   return work;
 }
 

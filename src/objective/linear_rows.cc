@@ -1,5 +1,6 @@
 #include "objective/linear_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -70,10 +71,15 @@ struct PowerSums {
   std::span<const double> centre;
   int power;
 
-  // [S, sums of columns, sum of targets], and for sparse rows Σ s over the rows that have the column.
-  Sums all_blocks() const {
+  // Whether what a sparse row lacks counts: not around 0.
+  bool zeros_count() const {
+    return source.shape().sparse && std::any_of(centre.begin(), centre.end() - 1, [](double c) { return c != 0; });
+  }
+
+  // [S, sums of columns, sum of targets], and where zeros count Σ s over the rows that have the column.
+  Sums all_blocks(bool with_present) const {
     const RowShape& shape = source.shape();
-    const std::size_t length = shape.cols + 2 + (shape.sparse ? shape.cols : 0);
+    const std::size_t length = shape.cols + 2 + (with_present ? shape.cols : 0);
     return sum_rows(
         source, executor, rows_per_block(shape), [length] { return Sums(length); },
         [&](const Shard& window, RowRange range, int, Sums& sums) { add_block(window, range, sums); });
@@ -85,7 +91,8 @@ struct PowerSums {
     const RowData data = row_data(window, range.begin);
     double* values = sums.values.data();
     add_targets(data, range.size(), centre[cols], power, values[0], values[cols + 1]);
-    visit_rows(window, range, [&](auto rows) { add_rows(rows, data.weights, values + 1, values + cols + 2); });
+    double* present = sums.values.size() > cols + 2 ? values + cols + 2 : nullptr;
+    visit_rows(window, range, [&](auto rows) { add_rows(rows, data.weights, values + 1, present); });
   }
 
   template <class T>
@@ -95,7 +102,7 @@ struct PowerSums {
   }
   template <class T>
   void add_rows(SparseRows<T> rows, const double* weights, double* columns, double* present) const {
-    sparse_add_centred(rows, weights, centre.data(), power, columns, present);
+    sparse_add_centred(rows, weights, present ? centre.data() : nullptr, power, columns, present);
   }
 };
 
@@ -104,9 +111,10 @@ Work power_sums(const PowerSums& request, std::span<double> sums) {
   const std::size_t cols = shape.cols;
   MUSTER_CHECK(request.centre.size() == cols + 1 && sums.size() == cols + 2, "one centre a column and the target");
   MUSTER_CHECK(shape.has_targets, "training needs targets");
-  const Sums total = request.all_blocks();
+  const bool zeros_count = request.zeros_count();
+  const Sums total = request.all_blocks(zeros_count);
   std::copy_n(total.values.begin(), cols + 2, sums.begin());
-  if (shape.sparse) {
+  if (zeros_count) {
     for (std::size_t j = 0; j < cols; ++j) {
       const double absent = total.values[0] - total.values[cols + 2 + j];
       const double zero = -request.centre[j];

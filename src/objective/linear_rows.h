@@ -8,6 +8,7 @@
 // Threads: one call at a time; inside a call the Executor's threads share the rows.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -107,9 +108,10 @@ class LinearRows {
 // Hessian: Σ s L'' ⊗ x̃x̃ᵀ, with L'' the loss's second derivative by margins: a number, or diag p − ppᵀ. The bound has
 // its supremum instead, for softmax Böhning's ½(I − 11ᵀ/K) (objective/row_loss.h).
 //
-// Each row is read from memory once per call. From the first call of hessian_product or value_on_line on, the margins
-// at the last two points evaluated are kept: two doubles a row and output. Of rows that are read anew only the points
-// are kept, and value_on_line makes a pass.
+// Each row is read from memory once per call. From the first call of hessian_product, begin_line or look_along on, the
+// margins at the last two points are kept: two doubles a row and output. Of rows that are read anew only the points are
+// kept, and value_on_line makes a pass. Sparse rows in memory look along lines: gathering their coefficients and
+// scattering their residuals take longer than reading them, and less apart than by turns.
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
@@ -129,8 +131,12 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
   bool has_hessian() const override { return true; }
   Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
-  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
-                                    double& slope) override;
+  std::optional<Work> begin_line(std::span<const double> a, std::span<const double> b) override;
+  Work value_on_line(double t, double& value, double& slope) override;
+  bool looks_along() const override { return !in_order() && rows_.shape().sparse; }
+  Work look_along(std::span<const double> a, std::span<const double> b) override;
+  Work value_and_gradient_on_line(double t, std::span<const double> w, double& value, std::span<double> gradient,
+                                  std::span<double> tallies) override;
 
   // As MarginFunction: margins without offsets, which the rows have beside them; a row's side by side.
   std::size_t margin_count() const override { return rows() * outputs(); }
@@ -165,7 +171,8 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   BatchModel batch_model() const;
   ModelPoint point_at(std::span<const double> v);
   // What a pass is done with.
-  void keep(Sums sums, ModelPoint point);
+  void keep(Sums sums);
+  void keep(ModelPoint point);
   // ∂f/∂v from the sums of a pass, times factor.
   void write_gradient(const Sums& sums, double factor, std::span<double> gradient) const;
   // Of rows in memory, at v.
@@ -180,9 +187,11 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   LinearRows& rows_;
   RowLoss loss_;
   Scaling scaling_;
+  std::vector<double> inverse_scale_;  // 0 of a constant column
   bool intercept_;
   DealtRows dealt_;
   std::optional<KeptMargins> margins_;  // nothing: not asked for
+  std::array<std::size_t, 2> line_{};   // where the margins of its ends are
   Spares<Sums> spares_;
   AlignedVector<double> spare_u_;
 };

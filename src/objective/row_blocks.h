@@ -27,14 +27,14 @@ inline constexpr std::size_t kBlockValues = 64 * 1024;
 inline constexpr std::size_t kSmallestBlock = 256;
 inline constexpr std::size_t kLargestBlock = 8192;  // of dense rows: they are added in a chain, blocks in a tree
 
-// Rows of a block for sums of length cols. Sparse: besides, at least two entries a column, so that clearing and adding
-// an accumulator of that length stays cheaper than the rows.
+// Rows of a block for sums of length cols. Sparse: besides, at least eight entries a column, so that clearing and
+// adding an accumulator of that length costs little beside the rows.
 inline std::size_t rows_per_block(const RowShape& shape) {
   const std::size_t cols = std::max<std::size_t>(shape.cols, 1);
   std::size_t rows = std::min(kBlockValues / cols, kLargestBlock);
   if (shape.sparse) {
     const std::size_t per_row = std::max<std::size_t>(shape.entries / std::max<std::size_t>(shape.rows, 1), 1);
-    rows = std::max(kBlockValues, 2 * cols) / per_row;
+    rows = std::max(kBlockValues, 8 * cols) / per_row;
   }
   return std::bit_floor(std::max(rows, kSmallestBlock));
 }
@@ -129,25 +129,48 @@ struct Sums {
   }
 };
 
-// A vector of double-double sums.
+// A vector of double-double sums: all high parts, then all low ones, as kernels want them; or, where single sums here
+// and there are added to, each pair side by side, on one line of cache. Then the low part takes what is rounded off the
+// high one, and is brought to size when it is read: T. Ogita, S. M. Rump, S. Oishi, "Accurate sum and dot product",
+// SIAM J. Sci. Comput. 26 (2005), whose sums are as if computed in twice the precision.
 struct DoubleDoubleSums {
+  enum class Layout { apart, side_by_side };
   const KernelTable* table;
-  AlignedVector<double> high, low;
+  std::size_t count, step, gap;  // sum i is values[i·step] + values[i·step + gap]
+  AlignedVector<double> values;
 
-  DoubleDoubleSums(const KernelTable& kernels, std::size_t size) : table(&kernels), high(size, 0.0), low(size, 0.0) {}
-  std::size_t size() const { return high.size(); }
-  DoubleDoubleArray array(std::size_t from = 0) { return {high.data() + from, low.data() + from}; }
-  DoubleDouble at(std::size_t i) const { return {high[i], low[i]}; }
+  DoubleDoubleSums(const KernelTable& kernels, std::size_t size, Layout layout = Layout::apart)
+      : table(&kernels),
+        count(size),
+        step(layout == Layout::apart ? 1 : 2),
+        gap(layout == Layout::apart ? size : 1),
+        values(2 * size, 0.0) {}
+  // Laid out apart.
+  DoubleDoubleArray array(std::size_t from = 0) { return {values.data() + from, values.data() + gap + from}; }
+  DoubleDouble at(std::size_t i) const {
+    const double high = values[i * step], low = values[i * step + gap];
+    return step == 1 ? DoubleDouble(high, low) : two_sum(high, low);
+  }
   void put(std::size_t i, DoubleDouble value) {
-    high[i] = value.high;
-    low[i] = value.low;
+    values[i * step] = value.high;
+    values[i * step + gap] = value.low;
   }
   void add(std::size_t i, DoubleDouble value) { put(i, at(i) + value); }
-  void clear() {
-    std::fill(high.begin(), high.end(), 0.0);
-    std::fill(low.begin(), low.end(), 0.0);
+  // Adds factor·x, to one of the pairs side by side.
+  void add_product(std::size_t i, DoubleDouble factor, double x) {
+    double* pair = values.data() + 2 * i;
+    const DoubleDouble product = two_product(factor.high, x), sum = two_sum(pair[0], product.high);
+    pair[0] = sum.high;
+    pair[1] += sum.low + (product.low + factor.low * x);
   }
-  void merge(const DoubleDoubleSums& from) { table->add({from.high.data(), from.low.data()}, size(), array()); }
+  void clear() { std::fill(values.begin(), values.end(), 0.0); }
+  void merge(const DoubleDoubleSums& from) {
+    if (step == 1) {
+      table->add({from.values.data(), from.values.data() + from.gap}, count, array());
+    } else {
+      for (std::size_t i = 0; i < count; ++i) add(i, from.at(i));
+    }
+  }
 };
 
 }  // namespace muster

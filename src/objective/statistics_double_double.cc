@@ -79,8 +79,9 @@ Work accumulate_double_double(RowSource& source, Executor& executor, const Kerne
   double* out = statistics.sums.data();
   for (std::size_t i = 0; i < order; ++i) {
     for (std::size_t j = i; j < order; ++j) {
-      *out++ = total.high[i * accumulator.stride + j];
-      *out++ = total.low[i * accumulator.stride + j];
+      const DoubleDouble sum = total.at(i * accumulator.stride + j);
+      *out++ = sum.high;
+      *out++ = sum.low;
     }
   }
   Work work = work_of_reading(source.shape(), 6);

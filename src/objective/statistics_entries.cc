@@ -90,10 +90,10 @@ Work accumulate_entries(RowSource& source, Executor& executor, const KernelTable
   const bool in_pairs = statistics.precision == Statistics::Precision::double_double;
   for (std::size_t k = 0; k < size; ++k) {
     if (in_pairs) {
-      statistics.sums[2 * k] = total.high[k];
-      statistics.sums[2 * k + 1] = total.low[k];
+      statistics.sums[2 * k] = total.at(k).high;
+      statistics.sums[2 * k + 1] = total.at(k).low;
     } else {
-      statistics.sums[k] = total.high[k];
+      statistics.sums[k] = total.at(k).high;
     }
   }
   Work work = work_of_reading(shape, 0);

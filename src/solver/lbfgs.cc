@@ -1,7 +1,7 @@
 #include "solver/lbfgs.h"
 
+#include <algorithm>
 #include <cmath>
-#include <deque>
 #include <limits>
 #include <span>
 #include <utility>
@@ -11,45 +11,47 @@
 namespace muster {
 namespace {
 
-void add(std::span<double> to, double factor, std::span<const double> x) {
-  for (std::size_t i = 0; i < to.size(); ++i) to[i] += factor * x[i];
-}
+// Coordinates that are worked on together: those of two vectors stay in cache while each of the others is read once.
+constexpr std::size_t kTogether = 1024;
 
-// The last m pairs, and the product −Hg.
+// The last m pairs, and the product −Hg. It lies in the span of s_i, y_i and g, so the recursion needs nothing but
+// inner products, and the vectors are read twice a round: for the products with the newest, and for the combination.
 class Memory final : public DescentDirection {
  public:
   Memory(Problem& problem, std::size_t pairs) : problem_(problem), most_(pairs) {}
 
+  // With pairs, at the point moved() has ended at.
   double choose(const Point& at, std::vector<double>& p) override {
-    p.assign(at.gradient.begin(), at.gradient.end());
-    for (std::size_t i = pairs_.size(); i-- > 0;) {
-      pairs_[i].a = pairs_[i].rho * dot(problem_, pairs_[i].s, p);
-      add(p, -pairs_[i].a, pairs_[i].y);
+    const Combination r = recursion();
+    p.resize(at.gradient.size());
+    for (std::size_t begin = 0; begin < p.size(); begin += kTogether) {
+      const std::size_t end = std::min(p.size(), begin + kTogether);
+      for (std::size_t j = begin; j < end; ++j) p[j] = -r.of_gradient * at.gradient[j];
+      for (std::size_t i = 0; i < pairs_.size(); ++i) {
+        const double *s = pairs_[i].s.data(), *y = pairs_[i].y.data(), of_s = r.of_s[i], of_y = r.of_y[i];
+        for (std::size_t j = begin; j < end; ++j) p[j] -= of_s * s[j] + of_y * y[j];
+      }
     }
-    const double scale = pairs_.empty() ? 1 : gamma_;
-    for (double& value : p) value *= scale;
-    for (const Pair& pair : pairs_) add(p, pair.a - pair.rho * dot(problem_, pair.y, p), pair.s);
-    for (double& value : p) value = -value;
     return pairs_.empty() ? first_step(at) : 1;
   }
 
   void moved(const Point& from, const Point& to) override {
-    next_.s = to.w;
-    next_.y = to.gradient;
-    add(next_.s, -1, from.w);
-    add(next_.y, -1, from.gradient);
-    double products[] = {dot(next_.s, next_.y), dot(next_.s, next_.s), dot(next_.y, next_.y)};
+    next_.s.resize(to.w.size());
+    next_.y.resize(to.w.size());
+    for (std::size_t j = 0; j < to.w.size(); ++j) next_.s[j] = to.w[j] - from.w[j];
+    for (std::size_t j = 0; j < to.w.size(); ++j) next_.y[j] = to.gradient[j] - from.gradient[j];
+    // By pair, the newest last: [s·g, y·g, s·y', y·s', y·y'] with the newest s', y'; and [s'·s'].
+    std::vector<double> products = products_with(to.gradient);
     problem_.sum_over_blocks(products);
-    const auto [sy, ss, yy] = products;
-    if (!(sy > std::numeric_limits<double>::epsilon() * std::sqrt(ss) * std::sqrt(yy))) return;
-    next_.rho = 1 / sy;
-    gamma_ = sy / yy;
-    pairs_.push_back(std::move(next_));
-    next_ = {};
-    if (pairs_.size() > most_) {
-      next_ = std::move(pairs_.front());  // its storage
-      pairs_.pop_front();
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      pairs_[i].sg = products[5 * i];
+      pairs_[i].yg = products[5 * i + 1];
     }
+    const double* own = products.data() + 5 * pairs_.size();
+    const double sy = own[2], yy = own[4], ss = own[5];
+    if (!(sy > std::numeric_limits<double>::epsilon() * std::sqrt(ss) * std::sqrt(yy))) return;
+    add_next(products);
+    if (pairs_.size() > most_) drop_oldest();
   }
 
   bool forget() override {
@@ -61,22 +63,99 @@ class Memory final : public DescentDirection {
  private:
   struct Pair {
     std::vector<double> s, y;
-    double rho = 0, a = 0;
+    std::vector<double> sy, yy;  // s·y_j and y·y_j, for every pair j
+    double sg = 0, yg = 0;       // s·g and y·g
   };
+  struct Combination {
+    double of_gradient = 1;
+    std::vector<double> of_s, of_y;
+  };
+
+  std::vector<double> products_with(std::span<const double> gradient) const {
+    const std::size_t n = next_.s.size();
+    std::vector<double> sums(5 * (pairs_.size() + 1) + 1, 0.0);
+    for (std::size_t begin = 0; begin < n; begin += kTogether) {
+      const auto part = [&](std::span<const double> x) { return x.subspan(begin, std::min(kTogether, n - begin)); };
+      const auto new_s = part(next_.s), new_y = part(next_.y), g = part(gradient);
+      for (std::size_t i = 0; i <= pairs_.size(); ++i) {
+        const Pair& pair = i < pairs_.size() ? pairs_[i] : next_;
+        const auto s = part(pair.s), y = part(pair.y);
+        double* sum = sums.data() + 5 * i;
+        sum[0] += dot(s, g);
+        sum[1] += dot(y, g);
+        sum[2] += dot(s, new_y);
+        sum[3] += dot(y, new_s);
+        sum[4] += dot(y, new_y);
+      }
+      sums.back() += dot(new_s, new_s);
+    }
+    return sums;
+  }
+
+  void add_next(const std::vector<double>& products) {
+    pairs_.push_back(std::move(next_));
+    next_ = {};
+    Pair& newest = pairs_.back();
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      const double* product = products.data() + 5 * i;
+      Pair& pair = pairs_[i];
+      if (&pair != &newest) {
+        pair.sy.push_back(product[2]);
+        pair.yy.push_back(product[4]);
+      }
+      newest.sy.push_back(product[3]);
+      newest.yy.push_back(product[4]);
+    }
+    newest.sg = products[products.size() - 6];
+    newest.yg = products[products.size() - 5];
+  }
+
+  void drop_oldest() {
+    next_ = std::move(pairs_.front());  // its storage
+    next_.sy.clear();
+    next_.yy.clear();
+    pairs_.erase(pairs_.begin());
+    for (Pair& pair : pairs_) {
+      pair.sy.erase(pair.sy.begin());
+      pair.yy.erase(pair.yy.begin());
+    }
+  }
+
+  // r = Hg.
+  Combination recursion() const {
+    const std::size_t k = pairs_.size();
+    if (k == 0) return {};
+    const double gamma = pairs_[k - 1].sy[k - 1] / pairs_[k - 1].yy[k - 1];
+    std::vector<double> a(k), of_s(k);
+    for (std::size_t i = k; i-- > 0;) {
+      double sq = pairs_[i].sg;
+      for (std::size_t j = i + 1; j < k; ++j) sq -= a[j] * pairs_[i].sy[j];
+      a[i] = sq / pairs_[i].sy[i];
+    }
+    for (std::size_t i = 0; i < k; ++i) {
+      double yq = pairs_[i].yg, yr = 0;
+      for (std::size_t j = 0; j < k; ++j) yq -= a[j] * pairs_[i].yy[j];
+      for (std::size_t j = 0; j < i; ++j) yr += of_s[j] * pairs_[j].sy[i];
+      of_s[i] = a[i] - (gamma * yq + yr) / pairs_[i].sy[i];
+    }
+    for (double& of_y : a) of_y *= -gamma;
+    return {gamma, std::move(of_s), std::move(a)};
+  }
 
   // Along −g.
   double first_step(const Point& at) {
+    const double unit = 1 / std::sqrt(at.square);  // a line that is known at once finds its own step from any
+    if (problem_.looks_along()) return unit;
     std::vector<double> product(at.gradient.size());
     problem_.curvature_product(at.gradient, product);
     const double step = at.square / dot(problem_, at.gradient, product);
-    return std::isfinite(step) && step > 0 ? step : 1 / std::sqrt(at.square);
+    return std::isfinite(step) && step > 0 ? step : unit;
   }
 
   Problem& problem_;
   std::size_t most_;
-  std::deque<Pair> pairs_;  // oldest first
+  std::vector<Pair> pairs_;  // oldest first
   Pair next_;
-  double gamma_ = 1;
 };
 
 }  // namespace

@@ -10,10 +10,15 @@
 //     q ← g;   newest to oldest:  a_i ← ρ_i s_iᵀq,  q ← q − a_i y_i
 //     r ← γq;  oldest to newest:  b ← ρ_i y_iᵀr,    r ← r + (a_i − b) s_i
 //
-// Line search: strong Wolfe, c1 = 1e-4, c2 = 0.9, which makes sᵀy > 0; step 1 is tried first. Without a pair, p = −g
-// and the first step tried is gᵀg/gᵀBg, where ∇²f ≼ B: 1/L seen along g. A pair whose sᵀy is rounding is left out.
+// q and r lie in the span of s_i, y_i and g, and are kept as coefficients: the recursion is one of scalars, by the
+// inner products of these vectors, of which a round adds those with the newest.
 //
-// Source: J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5.
+// Line search: strong Wolfe, c1 = 1e-4, c2 = 0.9, which makes sᵀy > 0; step 1 is tried first. Without a pair, p = −g
+// and the first step tried is gᵀg/gᵀBg, where ∇²f ≼ B: 1/L seen along g; or any, where lines are known at once. A pair
+// whose sᵀy is rounding is left out.
+//
+// Sources: J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5; W. Chen, Z. Wang, J.
+// Zhou, "Large-scale L-BFGS using MapReduce", NIPS 2014, for the coefficients.
 #pragma once
 
 #include <cstddef>

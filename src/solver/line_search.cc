@@ -19,8 +19,12 @@ LineSearch::LineSearch(Problem& problem, const WolfeOptions& options) : problem_
   }
 }
 
+void LineSearch::move(const Line& line, double step, Point& to) const {
+  for (std::size_t i = 0; i < line.direction.size(); ++i) to.w[i] = line.from.w[i] + step * line.direction[i];
+}
+
 LineSearch::Trial LineSearch::evaluate_at(const Line& line, double step) {
-  for (std::size_t i = 0; i < line.direction.size(); ++i) trial_.w[i] = line.from.w[i] + step * line.direction[i];
+  move(line, step, trial_);
   ++evaluations_;
   Trial at{step, 0, 0, evaluate(problem_, trial_)};
   at.value = trial_.value;
@@ -29,16 +33,21 @@ LineSearch::Trial LineSearch::evaluate_at(const Line& line, double step) {
   return at;
 }
 
-LineSearch::Trial LineSearch::next_trial(Line& line, double step) {
-  if (line.end != nullptr) {
-    if (const auto known = problem_.value_on_line(line.from.w, *line.end, step / line.first)) {
-      const Trial at{step, known->value, known->slope / line.first,
-                     std::isfinite(known->value) && std::isfinite(known->slope), true};
-      return at;
-    }
-    line.end = nullptr;
+void LineSearch::evaluate_lowest(const Line& line, double step) {
+  if (line.how != Line::ahead) {
+    evaluate_at(line, step);
+    return std::swap(trial_, lowest_);
   }
-  return evaluate_at(line, step);
+  move(line, step, lowest_);
+  ++evaluations_;
+  lowest_.value = problem_.value_and_gradient_on_line(step / line.first, lowest_.w, lowest_.gradient);
+  lowest_.square = dot(problem_, lowest_.gradient, lowest_.gradient);
+}
+
+LineSearch::Trial LineSearch::next_trial(const Line& line, double step) {
+  if (line.how == Line::evaluated) return evaluate_at(line, step);
+  const Problem::OnLine known = problem_.on_line(step / line.first);
+  return {step, known.value, known.slope / line.first, std::isfinite(known.value) && std::isfinite(known.slope), true};
 }
 
 double LineSearch::next_step(const Trial& lo, const Trial& hi) {
@@ -61,6 +70,11 @@ double LineSearch::next_step(const Trial& lo, const Trial& hi) {
 LineSearch::End LineSearch::search(const Point& from, std::span<const double> direction, double slope, double first) {
   Trial lo{0, from.value, slope}, hi{std::numeric_limits<double>::infinity()};
   Line line{from, direction, first};
+  if (problem_.looks_along()) {
+    move(line, first, trial_);
+    problem_.look_along(from.w, trial_.w);
+    line.how = Line::ahead;
+  }
   bool any_finite = false, found = false;
   contradicted_ = false;
   double step = first;
@@ -82,12 +96,14 @@ LineSearch::End LineSearch::search(const Point& from, std::span<const double> di
       const double curvature = at.by_scalars ? options_.curvature_on_line : options_.curvature;
       found = std::abs(at.slope) <= -curvature * slope;
     }
-    if (trial == 0 && at.finite) line.end = lo.step == step ? &lowest_.w : &trial_.w;
+    if (trial == 0 && at.finite && !found && line.how == Line::evaluated) {
+      const Point& end = lo.step == step ? lowest_ : trial_;
+      if (problem_.begin_line(from.w, end.w)) line.how = Line::by_scalars;
+    }
     step = next_step(lo, hi);
   }
   if (lo.by_scalars) {
-    evaluate_at(line, lo.step);
-    std::swap(trial_, lowest_);
+    evaluate_lowest(line, lo.step);
     if (problem_.stop_requested()) return End::stopped;
   }
   if (found) return End::found;

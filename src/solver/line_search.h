@@ -10,8 +10,10 @@
 // times as far while hi = ∞, else where the cubic through both ends is least. That is bracketing and zoom in one loop.
 //
 // The first trial is evaluated with its gradient, which is all most searches need. Where it does not do, the problem
-// may know φ between and beyond 0 and that trial by scalars alone (Problem::value_on_line): then further trials cost
-// next to nothing, the minimum is found closely (c2 = 0.1), and f is evaluated once more, at the step taken.
+// may know φ between and beyond 0 and that trial by scalars alone (Problem::begin_line): then further trials cost
+// next to nothing, the minimum is found closely (c2 = 0.1), and f is evaluated once more, at the step taken. Where the
+// problem can tell φ so before any trial is evaluated (Problem::looks_along), every search goes that way, and every
+// step is taken close to the minimum for the price of one evaluation.
 //
 // Values that are equal to rounding decide nothing: then "too high" is left to the sign of φ', and the conditions are
 // Hager and Zhang's approximate ones.
@@ -64,12 +66,15 @@ class LineSearch {
   struct Line {
     const Point& from;
     std::span<const double> direction;
-    double first;                              // step of the first trial
-    const std::vector<double>* end = nullptr;  // the first trial's point, where φ is known by scalars
+    double first;                                           // step of the first trial
+    enum { evaluated, by_scalars, ahead } how = evaluated;  // how φ is known; ahead: by scalars, and nothing evaluated
   };
 
+  void move(const Line& line, double step, Point& to) const;
   Trial evaluate_at(const Line& line, double step);
-  Trial next_trial(Line& line, double step);
+  // f and its gradient at the step taken by scalars, to lowest_.
+  void evaluate_lowest(const Line& line, double step);
+  Trial next_trial(const Line& line, double step);
   static double next_step(const Trial& lo, const Trial& hi);
 
   Problem& problem_;

@@ -12,9 +12,7 @@ bool evaluate(Problem& problem, Point& point) {
 }
 
 double dot(std::span<const double> a, std::span<const double> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
+  return sum_in_lanes(a.size(), [&](std::size_t i) { return a[i] * b[i]; });
 }
 
 double dot(Problem& problem, std::span<const double> a, std::span<const double> b) {

@@ -1,6 +1,7 @@
 // What the rules that go from point to point share.
 #pragma once
 
+#include <cstddef>
 #include <limits>
 #include <span>
 #include <vector>
@@ -21,7 +22,21 @@ struct Point {
 // Fills the rest of a point from its w. False where f or |g|² is not finite.
 bool evaluate(Problem& problem, Point& point);
 
-// Added from first to last: the same bits on every rank.
+// Σ term(i) over [0, n), in eight chains of additions and these in pairs: the same bits on every rank.
+template <class Term>
+double sum_in_lanes(std::size_t n, const Term& term) {
+  constexpr std::size_t kLanes = 8;
+  double lanes[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
+  for (std::size_t lane = 0; i < n; ++i, ++lane) lanes[lane] += term(i);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2)
+    for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  return lanes[0];
+}
+
+// So added.
 double dot(std::span<const double> a, std::span<const double> b);
 // Likewise over all blocks.
 double dot(Problem& problem, std::span<const double> a, std::span<const double> b);

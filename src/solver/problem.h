@@ -3,8 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,14 +26,20 @@ class Problem {
   // Writes ∇²f(w)·v: for solvers that need it; a problem without it is not given to one.
   virtual void hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) = 0;
 
-  // φ(t) = f(a + t(b − a)) and φ'(t) where they cost scalars only, because what the rows made of a and b, evaluated
-  // lately, is kept. Nothing: they do not, and the caller evaluates f there.
+  // Begins a line: whether φ(t) = f(a + t(b − a)) costs scalars only, until something is evaluated, because what the
+  // rows made of a and b, evaluated lately, is kept. No: the caller evaluates f there.
+  virtual bool begin_line(std::span<const double> /*a*/, std::span<const double> /*b*/) { return false; }
   struct OnLine {
     double value = 0, slope = 0;
   };
-  virtual std::optional<OnLine> value_on_line(std::span<const double> /*a*/, std::span<const double> /*b*/,
-                                              double /*t*/) {
-    return std::nullopt;
+  virtual OnLine on_line(double /*t*/) { return {}; }  // φ(t) and φ'(t)
+
+  // Whether a line can be begun before b is evaluated, for as much as this saves in the evaluation that ends it, of a
+  // point w on it.
+  virtual bool looks_along() const { return false; }
+  virtual void look_along(std::span<const double> /*a*/, std::span<const double> /*b*/) {}
+  virtual double value_and_gradient_on_line(double /*t*/, std::span<const double> w, std::span<double> gradient) {
+    return value_and_gradient(w, gradient);
   }
 
   // Where the ranks hold blocks of w instead of all of it: adds partial sums over coordinates (dot products, squared

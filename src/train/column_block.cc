@@ -64,11 +64,30 @@ Work ColumnBlockObjective::hessian_product(std::span<const double> w, std::span<
   return parts_.hessian_product_at(margins, of_v_, product);
 }
 
-std::optional<Work> ColumnBlockObjective::value_on_line(std::span<const double> a, std::span<const double> b, double t,
-                                                        double& value, double& slope) {
+std::optional<Work> ColumnBlockObjective::begin_line(std::span<const double> a, std::span<const double> b) {
   const auto places = agree_on_places<2>({a, b});
   if (!places) return std::nullopt;
-  return parts_.value_on_line_at(kept_.in((*places)[0]), kept_.in((*places)[1]), t, value, slope);
+  line_ = *places;
+  return Work{};
+}
+
+Work ColumnBlockObjective::look_along(std::span<const double> a, std::span<const double> b) {
+  const std::size_t count = parts_.margin_count();
+  const auto found = agree_on_places<1>({a});
+  const std::size_t place = found ? found->front() : kept_.older();
+  if (!found || kept_.worn(place)) whole_margins(a, kept_.put_in(place, a, count));
+  line_ = {place, 1 - place};
+  whole_margins(b, kept_.put_in(1 - place, b, count));
+  return {};
+}
+
+Work ColumnBlockObjective::value_and_gradient_on_line(double t, std::span<const double> w, double& value,
+                                                      std::span<double> gradient, std::span<double> tallies) {
+  return parts_.value_and_gradient_at(kept_.move_along(line_[0], line_[1], t, w), value, gradient, tallies);
+}
+
+Work ColumnBlockObjective::value_on_line(double t, double& value, double& slope) {
+  return parts_.value_on_line_at(kept_.in(line_[0]), kept_.in(line_[1]), t, value, slope);
 }
 
 }  // namespace muster

@@ -40,8 +40,12 @@ class ColumnBlockObjective final : public Objective {
   Work curvature_product(std::span<const double> v, std::span<double> product) override;
   bool has_hessian() const override { return objective_.has_hessian(); }
   Work hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
-  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
-                                    double& slope) override;
+  std::optional<Work> begin_line(std::span<const double> a, std::span<const double> b) override;
+  Work value_on_line(double t, double& value, double& slope) override;
+  bool looks_along() const override { return objective_.looks_along(); }
+  Work look_along(std::span<const double> a, std::span<const double> b) override;
+  Work value_and_gradient_on_line(double t, std::span<const double> w, double& value, std::span<double> gradient,
+                                  std::span<double> tallies) override;
 
  private:
   // Writes the margins of v by all columns.
@@ -56,6 +60,7 @@ class ColumnBlockObjective final : public Objective {
   Grid grid_;
   ReducePattern pattern_;
   KeptMargins kept_;
+  std::array<std::size_t, 2> line_{};  // where the margins of its ends are
   std::vector<double> of_v_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "cluster/collectives.h"
+#include "solver/point.h"
 
 namespace muster {
 namespace {
@@ -66,21 +67,32 @@ void MapReduce::ask_for_stops(std::span<double> flags) {
 }
 
 double MapReduce::value_and_gradient(std::span<const double> w, std::span<double> gradient) {
+  return evaluate([&](double& value, std::span<double> by_w,
+                      std::span<double> tallies) { return objective_.value_and_gradient(w, value, by_w, tallies); },
+                  w, gradient);
+}
+
+double MapReduce::value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) {
+  return evaluate(
+      [&](double& value, std::span<double> by_w, std::span<double> tallies) {
+        return objective_.value_and_gradient_on_line(t, w, value, by_w, tallies);
+      },
+      w, gradient);
+}
+
+template <class Compute>
+double MapReduce::evaluate(const Compute& compute, std::span<const double> w, std::span<double> gradient) {
   const std::size_t n = dimension();
   const std::span<double> sums(sums_);
-  map([&] {
-    return objective_.value_and_gradient(w, sums[0], sums.subspan(1, n), sums.subspan(1 + n, tallies_.size()));
-  });
+  map([&] { return compute(sums[0], sums.subspan(1, n), sums.subspan(1 + n, tallies_.size())); });
   ++evaluations_;
   ++passes_;
   ask_for_stops(sums.last(2));
   reduce(sums);
-  double penalty = 0, absolute = 0;
-  for (std::size_t j = 0; j < n; ++j) {
-    gradient[j] = sums[1 + j] / weight_ + options_.penalty[j] * w[j];
-    penalty += options_.penalty[j] * w[j] * w[j];
-    if (!options_.l1.empty()) absolute += options_.l1[j] * std::abs(w[j]);
-  }
+  const std::vector<double>&p = options_.penalty, &q = options_.l1;
+  for (std::size_t j = 0; j < n; ++j) gradient[j] = sums[1 + j] / weight_ + p[j] * w[j];
+  const double penalty = sum_in_lanes(n, [&](std::size_t j) { return p[j] * w[j] * w[j]; });
+  const double absolute = sum_in_lanes(q.size(), [&](std::size_t j) { return q[j] * std::abs(w[j]); });
   // What is left of the sums, and what is not of rows: added over column blocks, which all have value and tallies.
   const auto rest = sums.subspan(n);
   rest[0] = sums[0];
@@ -123,25 +135,39 @@ void MapReduce::hessian_product(std::span<const double> w, std::span<const doubl
   product_of([&](std::span<double> sums) { return objective_.hessian_product(w, v, sums); }, v, product);
 }
 
-std::optional<Problem::OnLine> MapReduce::value_on_line(std::span<const double> a, std::span<const double> b,
-                                                        double t) {
-  double sums[] = {0, 0};
+bool MapReduce::begin_line(std::span<const double> a, std::span<const double> b) {
   std::optional<Work> done;
   map([&] {
-    done = objective_.value_on_line(a, b, t, sums[0], sums[1]);
+    done = objective_.begin_line(a, b);
     return done.value_or(Work{});
   });
-  if (!done) return std::nullopt;
+  if (done) find_penalty_on_line(a, b);
+  return done.has_value();
+}
+
+void MapReduce::look_along(std::span<const double> a, std::span<const double> b) {
+  map([&] { return objective_.look_along(a, b); });
+  find_penalty_on_line(a, b);
+}
+
+void MapReduce::find_penalty_on_line(std::span<const double> a, std::span<const double> b) {
+  const std::vector<double>& p = options_.penalty;
+  auto& [at_a, mixed, along] = penalty_on_line_;
+  at_a = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * a[j] * a[j]; });
+  mixed = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * a[j] * (b[j] - a[j]); });
+  along = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * (b[j] - a[j]) * (b[j] - a[j]); });
+  sum_over_blocks(penalty_on_line_);
+}
+
+Problem::OnLine MapReduce::on_line(double t) {
+  double sums[] = {0, 0};
+  map([&] { return objective_.value_on_line(t, sums[0], sums[1]); });
   reduce(sums);
-  double whole[] = {sums[0], sums[1], 0, 0};  // the rows', which all column blocks have; the penalty's
-  if (!grid_.in_first_block()) whole[0] = whole[1] = 0;
-  for (std::size_t j = 0; j < dimension(); ++j) {
-    const double along = b[j] - a[j], at = a[j] + t * along;
-    whole[2] += options_.penalty[j] * at * at;
-    whole[3] += options_.penalty[j] * at * along;
-  }
-  sum_over_blocks(whole);
-  return OnLine{whole[0] / weight_ + 0.5 * whole[2], whole[1] / weight_ + whole[3]};
+  // The rows', which all column blocks have: the first one's.
+  if (!grid_.in_first_block()) sums[0] = sums[1] = 0;
+  sum_over_blocks(sums);
+  const auto [at_a, mixed, along] = penalty_on_line_;
+  return {sums[0] / weight_ + 0.5 * (at_a + t * (2 * mixed + t * along)), sums[1] / weight_ + mixed + t * along};
 }
 
 SentPerRound MapReduce::sent_per_round() const {
@@ -155,7 +181,12 @@ SentPerRound MapReduce::sent_per_round() const {
 Problem::Verdict MapReduce::after_round(std::int64_t round, std::span<const double> w, double value,
                                         std::span<const double> gradient) {
   RoundState state{round, w, gradient, value, 0, tallies()};
-  for (double g : minimum_norm_subgradient(w, gradient, options_.l1)) state.gradient_norm += g * g;
+  if (options_.l1.empty()) {
+    state.gradient_norm = dot(gradient, gradient);
+  } else {
+    const std::vector<double> least = minimum_norm_subgradient(w, gradient, options_.l1);
+    state.gradient_norm = dot(least, least);
+  }
   sum_over_blocks({&state.gradient_norm, 1});
   state.gradient_norm = std::sqrt(state.gradient_norm);
   const RoundReport report{round, grid_.whole.now() - start_, value, state.gradient_norm};

@@ -45,6 +45,7 @@ struct MapReduceOptions {
   ReducePattern reduce = ReducePattern::automatic;  // of the sums over rows
   std::vector<double> penalty;                      // p, length dimension()
   std::vector<double> l1 = {};                      // q, length dimension(), or empty: none
+  bool looks_along = true;                          // false: not along lines, whatever the objective can do
   const CancellationToken* cancellation = nullptr;  // any rank's stops all after the same round; may be null
   double max_seconds =
       std::numeric_limits<double>::infinity();  // since the trainer was made, by the clock of the lowest rank
@@ -72,7 +73,11 @@ class MapReduce final : public Problem {
   double value_and_gradient(std::span<const double> w, std::span<double> gradient) override;
   void curvature_product(std::span<const double> v, std::span<double> product) override;
   void hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) override;
-  std::optional<OnLine> value_on_line(std::span<const double> a, std::span<const double> b, double t) override;
+  bool begin_line(std::span<const double> a, std::span<const double> b) override;
+  OnLine on_line(double t) override;
+  bool looks_along() const override { return options_.looks_along && objective_.looks_along(); }
+  void look_along(std::span<const double> a, std::span<const double> b) override;
+  double value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) override;
   Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                       std::span<const double> gradient) override;
   bool stop_requested() const override { return cancelled_ || out_of_time_; }
@@ -91,6 +96,10 @@ class MapReduce final : public Problem {
   template <class Compute>
   void map(const Compute& compute);
   void reduce(std::span<double> sums);
+  // Computes this rank's sums at w by compute(sums of f, ∇f and tallies), and returns F.
+  template <class Compute>
+  double evaluate(const Compute& compute, std::span<const double> w, std::span<double> gradient);
+  void find_penalty_on_line(std::span<const double> a, std::span<const double> b);
   void ask_for_stops(std::span<double> flags);  // by this rank: [cancelled, out of time]
   template <class Compute>
   void product_of(const Compute& compute, std::span<const double> v, std::span<double> product);
@@ -103,6 +112,7 @@ class MapReduce final : public Problem {
   double weight_ = 0;
   std::vector<double> sums_;  // [value, gradient…, tallies…, cancelled, out of time]
   std::vector<double> tallies_;
+  double penalty_on_line_[3] = {0, 0, 0};  // Σ p a², Σ p a(b − a), Σ p (b − a)²
   bool cancelled_ = false, out_of_time_ = false;
   std::vector<RoundReport> rounds_;
   std::int64_t keep_every_ = 1;

@@ -106,15 +106,52 @@ TEST_P(Margins, AtBothEndsOfALineAreEnoughForTheLine) {
   objective.margins(a, at_a);
   objective.margins(b, at_b);
   double value = 0, slope = 0, kept_value = 0, kept_slope = 0;
-  objective.value_on_line(a, b, 0, value, slope);  // begins to keep
+  objective.begin_line(a, b);  // begins to keep
   objective.value_and_gradient(a, value, gradient, tallies);
   objective.value_and_gradient(b, value, gradient, tallies);
+  ASSERT_TRUE(objective.begin_line(a, b));
   for (const double t : {0.0, 0.4, 1.0, -2.0}) {
     objective.value_on_line_at(at_a, at_b, t, value, slope);
-    ASSERT_TRUE(objective.value_on_line(a, b, t, kept_value, kept_slope));
+    objective.value_on_line(t, kept_value, kept_slope);
     EXPECT_NEAR(value, kept_value, 1e-12 * (1 + kept_value));
     EXPECT_NEAR(slope, kept_slope, 1e-12 * (1 + kept_value));
   }
+}
+
+// From point to point as a line search goes, past the number of steps after which margins are made anew.
+TEST_P(Margins, LookedAlongTellTheLineAndTheGradientAtItsEnd) {
+  const Shard shard = shard_of(c_);
+  std::vector<double> last[2];
+  for (const int threads : {1, 3}) {
+    Executor executor(threads);
+    LinearRows rows(shard, executor, best_instruction_set());
+    LinearObjective objective(rows, c_.loss, some_scaling(0, shard.cols()), true, c_.outputs);
+    ASSERT_EQ(objective.looks_along(), c_.sparse);
+    if (!c_.sparse) return;
+    LinearObjective afresh(rows, c_.loss, some_scaling(0, shard.cols()), true, c_.outputs);
+    std::vector<double> from = some_point(objective.dimension()), b(from.size()), at(from.size());
+    std::vector<double> gradient(from.size()), expected(from.size()), tallies(objective.tallies()), tally(tallies);
+    double value = 0, whole = 0, slope = 0;
+    for (int step = 0; step < KeptMargins::kMostSteps + 3; ++step) {
+      const double t = step % 3 == 0 ? 0.75 : 1.5;
+      for (std::size_t j = 0; j < b.size(); ++j) b[j] = from[j] + 0.1 * std::sin(static_cast<double>(step * 7 + j));
+      for (std::size_t j = 0; j < b.size(); ++j) at[j] = from[j] + t * (b[j] - from[j]);
+      afresh.value_and_gradient(at, whole, expected, tally);
+      objective.look_along(from, b);
+      objective.value_on_line(t, value, slope);
+      EXPECT_NEAR(value, whole, 1e-12 * whole);
+      double along = 0;
+      for (std::size_t j = 0; j < b.size(); ++j) along += expected[j] * (b[j] - from[j]);
+      EXPECT_NEAR(slope, along, 1e-12 * whole);
+      objective.value_and_gradient_on_line(t, at, value, gradient, tallies);
+      EXPECT_NEAR(value, whole, 1e-12 * whole);
+      for (std::size_t j = 0; j < b.size(); ++j) EXPECT_NEAR(gradient[j], expected[j], 1e-12 * whole);
+      for (std::size_t k = 0; k < tallies.size(); ++k) EXPECT_NEAR(tallies[k], tally[k], 1e-10);
+      from = at;
+    }
+    last[threads / 2] = gradient;
+  }
+  EXPECT_EQ(last[0], last[1]);
 }
 
 TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {

@@ -79,11 +79,12 @@ std::vector<double> sums_of_objective(LinearObjective& objective) {
   keep(gradient);
   const std::vector<double> other(v.rbegin(), v.rend());
   double slope = 0;
-  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
+  EXPECT_FALSE(objective.begin_line(v, other));
   objective.value_and_gradient(v, value, gradient, tallies);
-  EXPECT_FALSE(objective.value_on_line(v, other, 0.3, value, slope));
+  EXPECT_FALSE(objective.begin_line(v, other));
   objective.value_and_gradient(other, value, gradient, tallies);
-  EXPECT_TRUE(objective.value_on_line(v, other, 0.3, value, slope));
+  EXPECT_TRUE(objective.begin_line(v, other));
+  objective.value_on_line(0.3, value, slope);
   keep({value, slope});
   for (int again = 0; again < 2; ++again) {
     objective.hessian_product(v, other, gradient);

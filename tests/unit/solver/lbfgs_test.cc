@@ -74,6 +74,51 @@ TEST(Lbfgs, IllConditionedQuadraticInAFewHundredRounds) {
   for (std::size_t t = 1; t < f.values.size(); ++t) EXPECT_LE(f.values[t], f.values[t - 1]);
 }
 
+// Tells φ before anything on the line is evaluated.
+class SeenAlong : public Quadratic {
+ public:
+  using Quadratic::Quadratic;
+  bool looks_along() const override { return true; }
+  void look_along(std::span<const double> a, std::span<const double> b) override {
+    a_.assign(a.begin(), a.end());
+    b_.assign(b.begin(), b.end());
+  }
+  OnLine on_line(double t) override {
+    std::vector<double> w(a_), gradient(a_);
+    for (std::size_t j = 0; j < w.size(); ++j) w[j] += t * (b_[j] - a_[j]);
+    OnLine at{Quadratic::value_and_gradient(w, gradient), 0};
+    for (std::size_t j = 0; j < w.size(); ++j) at.slope += gradient[j] * (b_[j] - a_[j]);
+    --evaluations;
+    return at;
+  }
+  double value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) override {
+    for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(w[j], a_[j] + t * (b_[j] - a_[j]), 1e-12);
+    return value_and_gradient(w, gradient);
+  }
+
+ private:
+  std::vector<double> a_, b_;
+};
+
+// One evaluation a round, the first one's step found on its line too: n steps again, by close searches.
+TEST(Lbfgs, ALineThatIsSeenCostsOneEvaluation) {
+  const std::size_t n = 20;
+  std::vector<double> h, minimum;
+  for (std::size_t j = 0; j < n; ++j) {
+    h.push_back(std::pow(1.3, static_cast<double>(j)));
+    minimum.push_back(std::sin(1.0 + static_cast<double>(j)));
+  }
+  SeenAlong f(h, minimum);
+  f.stop_at = n + 3;
+  LbfgsOptions options{.descent = {}, .memory = 30};
+  options.descent.line_search.curvature_on_line = 1e-7;
+  const SolverResult result = minimise_lbfgs(f, std::vector<double>(n, 0.0), options);
+  EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
+  EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
+  EXPECT_EQ(f.evaluations, result.rounds);
+  EXPECT_EQ(f.evaluations, result.evaluations);
+}
+
 // f(w) = Σ 100 (w_{2k+1} − w_{2k}²)² + (1 − w_{2k})², minimum 0 at (1, …, 1).
 class Rosenbrock : public Quadratic {
  public:

@@ -59,19 +59,24 @@ class DealtRows : public Objective {
   Work hessian_product(std::span<const double>, std::span<const double> v, std::span<double> product) override {
     return curvature_product(v, product);
   }
-  std::optional<Work> value_on_line(std::span<const double> a, std::span<const double> b, double t, double& value,
-                                    double& slope) override {
+  std::optional<Work> begin_line(std::span<const double> a, std::span<const double> b) override {
+    a_.assign(a.begin(), a.end());
+    b_.assign(b.begin(), b.end());
+    return Work{};
+  }
+  Work value_on_line(double t, double& value, double& slope) override {
     std::vector<double> at(3), gradient(3), tally(1);
-    for (std::size_t j = 0; j < 3; ++j) at[j] = a[j] + t * (b[j] - a[j]);
+    for (std::size_t j = 0; j < 3; ++j) at[j] = a_[j] + t * (b_[j] - a_[j]);
     value_and_gradient(at, value, gradient, tally);
     slope = 0;
-    for (std::size_t j = 0; j < 3; ++j) slope += gradient[j] * (b[j] - a[j]);
-    return Work{};
+    for (std::size_t j = 0; j < 3; ++j) slope += gradient[j] * (b_[j] - a_[j]);
+    return {};
   }
 
  private:
   std::vector<std::vector<double>> rows_;
   std::vector<double> targets_, weights_;
+  std::vector<double> a_, b_;  // ends of the line
 };
 
 TEST(MapReduce, SumIsDividedByTheWeightAndThePenaltyAddedOnce) {
@@ -96,10 +101,13 @@ TEST(MapReduce, SumIsDividedByTheWeightAndThePenaltyAddedOnce) {
       for (std::size_t j = 0; j < 3; ++j) EXPECT_NEAR(product[j], ahead[j] - gradient[j], 1e-12);
       problem.hessian_product(w, std::vector<double>{0, 0, 1}, again);
       EXPECT_EQ(again, product);
-      const auto on_line = problem.value_on_line(w, further, 1);
-      ASSERT_TRUE(on_line);
-      EXPECT_NEAR(on_line->value, value_ahead, 1e-12);
-      EXPECT_NEAR(on_line->slope, ahead[2], 1e-12);
+      ASSERT_TRUE(problem.begin_line(w, further));
+      const Problem::OnLine on_line = problem.on_line(1);
+      EXPECT_NEAR(on_line.value, value_ahead, 1e-12);
+      EXPECT_NEAR(on_line.slope, ahead[2], 1e-12);
+      const Problem::OnLine beyond = problem.on_line(2.5);
+      EXPECT_NEAR(beyond.value, problem.value_and_gradient(std::vector<double>{1, -2, 3}, again), 1e-12);
+      EXPECT_NEAR(beyond.slope, again[2], 1e-12);
     });
   }
 }
