@@ -89,11 +89,18 @@ Model make_model(const TrainOptions& options, const Dataset& data, const FitResu
     model.intercept = fitted.model.intercepts[0];
   }
   const std::size_t outputs = fitted.model.outputs();
-  for (std::size_t j = 0; j < fitted.model.w.size() / outputs; ++j) {
-    const std::span<const double> values = std::span(fitted.model.w).subspan(j * outputs, outputs);
-    const bool listed =
-        std::any_of(values.begin(), values.end(), [&](double w) { return lists_coefficient(data.encoding, w); });
-    if (!listed) continue;
+  const auto values_of = [&](std::size_t j) { return std::span(fitted.model.w).subspan(j * outputs, outputs); };
+  const auto listed = [&](std::size_t j) {
+    const std::span<const double> values = values_of(j);
+    return std::any_of(values.begin(), values.end(), [&](double w) { return lists_coefficient(data.encoding, w); });
+  };
+  const std::size_t columns = fitted.model.w.size() / outputs;
+  std::size_t count = 0;
+  for (std::size_t j = 0; j < columns; ++j) count += listed(j);
+  model.coefficients.reserve(count);
+  for (std::size_t j = 0; j < columns; ++j) {
+    if (!listed(j)) continue;
+    const std::span<const double> values = values_of(j);
     Coefficient& coefficient = model.coefficients.emplace_back(Coefficient{data.encoding.feature_name(j)});
     if (classes) {
       coefficient.values.assign(values.begin(), values.end());
