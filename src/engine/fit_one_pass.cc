@@ -141,6 +141,9 @@ OnePassFit fit_in_one_pass(const TrainOptions& options, const LoadRequest& load,
   trained.solver = name(options.run.solver);
   std::tie(trained.reason, trained.detail) = reason_of(static_cast<Cut>(static_cast<int>(cut)));
   trained.rounds = trained.passes = 1;
+  if (shared.sorted())
+    trained.notes.push_back(
+        "the rows seem to be sorted by their targets, and one pass remembers those best that come last: shuffle them");
   const double loss = totals.loss / totals.weight;
   trained.history.push_back({1, endpoint.now() - start, loss, std::numeric_limits<double>::quiet_NaN()});
   LinearModel model;

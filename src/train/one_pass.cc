@@ -8,9 +8,43 @@ namespace muster {
 namespace {
 
 // Learners tell each other how far they are after so many rows.
-constexpr std::size_t kRowsPerExchange = 256;
+constexpr std::size_t kRowsPerExchange = TargetOrder::kRun;
 
 }  // namespace
+
+void TargetOrder::add(std::span<const double> run) {
+  double sum = 0;
+  for (const double target : run) {
+    sum += target;
+    square_ += target * target;
+  }
+  sum_ += sum;
+  mean_square_ += sum * sum / static_cast<double>(run.size());
+  ++runs_;
+}
+
+void TargetOrder::add(const TargetOrder& more) {
+  runs_ += more.runs_;
+  sum_ += more.sum_;
+  square_ += more.square_;
+  mean_square_ += more.mean_square_;
+}
+
+bool TargetOrder::sorted() const {
+  constexpr double kFewRuns = 4, kMuch = 0.2;
+  const double all = sum_ * sum_ / (runs_ * kRun);
+  return runs_ >= kFewRuns && mean_square_ - all > kMuch * (square_ - all);
+}
+
+void OnePass::note_order(const TargetOrder& order) {
+  const std::lock_guard lock(mutex_);
+  order_.add(order);
+}
+
+bool OnePass::sorted() const {
+  const std::lock_guard lock(mutex_);
+  return order_.sorted();
+}
 
 OnlineTotals OnePass::exchange(const OnlineTotals& more) {
   const std::lock_guard lock(mutex_);
@@ -75,6 +109,10 @@ bool OnePassLearner::place_targets(const Shard& rows) {
 
 bool OnePassLearner::learn(const Shard& rows) {
   if (!place_targets(rows)) return false;
+  TargetOrder order;
+  for (std::size_t begin = 0; begin + TargetOrder::kRun <= rows.rows(); begin += TargetOrder::kRun)
+    order.add({targets_.data() + begin, TargetOrder::kRun});
+  shared_.note_order(order);
   visit_rows(rows, {0, rows.rows()}, [&](const auto& matrix) {
     RowData data = row_data(rows, 0);
     data.targets = targets_.data();

@@ -15,6 +15,7 @@
 
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/aligned.h"
@@ -22,6 +23,21 @@
 #include "kernels/online_steps.h"
 
 namespace muster {
+
+// How much of the targets' variance lies between runs of neighbouring rows: of rows in no order, one part in their
+// number. Rows sorted by their targets are learned from badly, since a pass forgets.
+class TargetOrder {
+ public:
+  static constexpr std::size_t kRun = 256;
+
+  // A run of kRun targets.
+  void add(std::span<const double> run);
+  void add(const TargetOrder& more);
+  bool sorted() const;
+
+ private:
+  double runs_ = 0, sum_ = 0, square_ = 0, mean_square_ = 0;
+};
 
 // What learners share. Threads: any.
 class OnePass {
@@ -33,6 +49,9 @@ class OnePass {
 
   // Adds what a learner did since it last called, and returns what all did.
   OnlineTotals exchange(const OnlineTotals& more);
+  void note_order(const TargetOrder& order);
+  // Whether neighbouring rows have targets so alike that the files must be sorted by them.
+  bool sorted() const;
   // The place of a label among the two, 0 or 1; nothing: it is a third one.
   std::optional<double> place_of(double label);
   // The labels seen so far, by place.
@@ -50,6 +69,7 @@ class OnePass {
   OnlineTotals totals_;
   std::vector<double> labels_;
   std::optional<double> base_;
+  TargetOrder order_;
 };
 
 // One of the learners. Of one thread.

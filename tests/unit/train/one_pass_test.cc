@@ -62,6 +62,19 @@ TEST(OnePass, TargetsFarFromZeroCostNothing) {
   EXPECT_NEAR(far.exchange({}).loss, near.exchange({}).loss, 1e-3);
 }
 
+// Between runs of 256 rows in no order lies one part in 256 of the variance; when sorted, nearly all.
+TEST(OnePass, SortedTargetsAreNoticed) {
+  const OnlineProblem squared{.rule = OnlineRule::adagrad, .function = RowFunction::squared};
+  for (const bool sorted : {false, true}) {
+    Shard rows = labelled_rows(3000, 0, 1);
+    for (std::size_t i = 0; i < 3000; ++i) rows.targets[i] = 1000 + static_cast<double>((sorted ? i : 7919 * i) % 3000);
+    OnePass pass(squared);
+    EXPECT_FALSE(pass.sorted());
+    EXPECT_TRUE(OnePassLearner(pass).learn(rows));
+    EXPECT_EQ(pass.sorted(), sorted);
+  }
+}
+
 TEST(OnePass, LearnersOnThreadsCountEveryRow) {
   OnePass pass({.rule = OnlineRule::adagrad});
   const auto learn = [&](std::uint64_t seed) {
