@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/double_double.h"
 #include "cluster/tags.h"
+#include "cluster/tree_sum.h"
 
 namespace muster {
 
@@ -77,29 +77,6 @@ void reduce_to_first(Endpoint& endpoint, const Positions& positions, std::span<d
 }
 
 }  // namespace
-
-void combine(std::span<double> values, std::span<const double> other, ReduceOp op) {
-  const std::size_t n = values.size();
-  switch (op) {
-    case ReduceOp::sum:
-      for (std::size_t i = 0; i < n; ++i) values[i] += other[i];
-      return;
-    case ReduceOp::sum_double_double:
-      MUSTER_CHECK(n % 2 == 0, "sum_double_double needs pairs");
-      for (std::size_t i = 0; i < n; i += 2) {
-        const DoubleDouble sum = DoubleDouble(values[i], values[i + 1]) + DoubleDouble(other[i], other[i + 1]);
-        values[i] = sum.high;
-        values[i + 1] = sum.low;
-      }
-      return;
-    case ReduceOp::min:
-      for (std::size_t i = 0; i < n; ++i) values[i] = std::min(values[i], other[i]);
-      return;
-    case ReduceOp::max:
-      for (std::size_t i = 0; i < n; ++i) values[i] = std::max(values[i], other[i]);
-      return;
-  }
-}
 
 void tree_broadcast(Endpoint& endpoint, std::span<double> values, int root, Deadline deadline) {
   const Positions positions(endpoint);

@@ -45,7 +45,4 @@ std::vector<Buffer> flat_gather(Endpoint& endpoint, Buffer mine, int root, Deadl
 // (1988) 1-17.
 void dissemination_barrier(Endpoint& endpoint, Deadline deadline);
 
-// values[i] <- values[i] op other[i]; for sum_double_double over pairs (high, low). Neither is NaN for min and max.
-void combine(std::span<double> values, std::span<const double> other, ReduceOp op);
-
 }  // namespace muster

@@ -110,8 +110,9 @@ class Endpoint {
 
   virtual Traffic traffic() const = 0;
 
-  // --- collectives over members(). Every member calls the same one with the same sizes. The defaults (collectives.h)
-  // are in terms of send and receive, in a fixed order of addition; a transport may use its engine's own instead. ---
+  // --- collectives over members(). Every member calls the same one with the same sizes, and any of them may wait for
+  // the others. The defaults (collectives.h) are in terms of send and receive, in a fixed order of addition; members
+  // that share memory add there in the same order (board_collectives.h), and a transport may use its engine's own. ---
   virtual void broadcast(std::span<double> values, int root, Deadline deadline);
   // The result is at root; elsewhere values are left unspecified.
   virtual void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline);
@@ -131,7 +132,8 @@ struct EndpointOptions {
   double silence_seconds = 8;                        // a peer waited for that gives no sign of life for so long is lost
   std::size_t credit_bytes = std::size_t{64} << 20;  // unreceived bytes allowed per ordered pair of ranks
   bool reproducible = false;                         // collectives in the fixed order, never the engine's own
-  const CancellationToken* cancellation = nullptr;   // may be null; receives throw Cancelled once it is set
+  bool share_memory = true;  // collectives of ranks on one host go through memory; false: as on hosts of their own
+  const CancellationToken* cancellation = nullptr;  // may be null; receives throw Cancelled once it is set
   // A rank that fails or falls silent while every rank that does not returns is no failure of the run: for programs
   // that go on without lost peers. Not under MPI, whose launcher ends the others: a lost rank ends the run by name.
   bool tolerate_losses = false;

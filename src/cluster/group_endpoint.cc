@@ -1,4 +1,4 @@
-#include "cluster/group_endpoint.h"
+#include "cluster/group_clocks.h"
 
 #include <fmt/format.h>
 
@@ -11,6 +11,13 @@
 
 namespace muster {
 
+namespace {
+
+// How often the engine is asked in a row, some tens of microseconds, before a wait that looks about it.
+constexpr int kTestsAtOnce = 200;
+
+}  // namespace
+
 Group Group::whole_run(const Wire& wire) {
   Group group;
   group.rank = wire.rank();
@@ -20,43 +27,6 @@ Group Group::whole_run(const Wire& wire) {
   return group;
 }
 
-// The time spent inside one operation, split into waiting and the rest, for this group and those it came from.
-class GroupEndpoint::Timed {
- public:
-  Timed(GroupEndpoint& endpoint, Doing doing) : endpoint_(endpoint), start_(endpoint.now()) {
-    MUSTER_CHECK(!endpoint.closed_, "a closed endpoint is used");
-    endpoint.waited_seconds_ = 0;
-    endpoint.station_.set_activity({doing, false});
-  }
-  ~Timed() {
-    const double waited = endpoint_.waited_seconds_;
-    const double rest = std::max(0.0, endpoint_.now() - start_ - waited);
-    for (GroupEndpoint* e = &endpoint_; e != nullptr; e = e->parent_) {
-      e->traffic_.wait_seconds += waited;
-      e->traffic_.communicate_seconds += rest;
-    }
-  }
-  Timed(const Timed&) = delete;
-  Timed& operator=(const Timed&) = delete;
-
- private:
-  GroupEndpoint& endpoint_;
-  Time start_;
-};
-
-// From where an operation finds that it has to wait to where it goes on or gives up.
-class GroupEndpoint::WaitClock {
- public:
-  explicit WaitClock(GroupEndpoint& endpoint) : endpoint_(endpoint), start_(endpoint.now()) {}
-  ~WaitClock() { endpoint_.waited_seconds_ += endpoint_.now() - start_; }
-  WaitClock(const WaitClock&) = delete;
-  WaitClock& operator=(const WaitClock&) = delete;
-
- private:
-  GroupEndpoint& endpoint_;
-  Time start_;
-};
-
 GroupEndpoint::GroupEndpoint(Station& station, Group group, GroupEndpoint* parent)
     : station_(station), group_(std::move(group)), parent_(parent), exceptions_at_start_(std::uncaught_exceptions()) {}
 
@@ -65,6 +35,7 @@ GroupEndpoint::~GroupEndpoint() {
     // On the way out of a failing rank nothing is announced here: the cause follows from where the exception is caught,
     // and must be the first that peers hear.
     if (std::uncaught_exceptions() > exceptions_at_start_) closed_ = true;
+    station_.wire().leave_board(group_.context, group_.members.size());
     close({});
     if (group_.context != 0) station_.release(group_.context);
   } catch (...) {  // the run is over for this rank: nobody is left to tell
@@ -176,6 +147,14 @@ void GroupEndpoint::throw_timeout(const std::string& waiting_for, Time since) co
 void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doing, const std::vector<int>& heard,
                                     Deadline deadline) {
   const Timed timed(*this, doing);
+  const auto complete = [&] {
+    if (!done()) return false;
+    for (const int member : heard) station_.note_sign(run_rank(member), {doing, false});
+    return true;
+  };
+  for (int k = 0; k < kTestsAtOnce; ++k) {
+    if (complete()) return;
+  }
   const Time start = now();
   const std::vector<int> awaited = awaited_peers({});
   station_.begin_wait();
@@ -184,10 +163,7 @@ void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doi
     while (true) {
       station_.pull();
       check_cancelled();
-      if (done()) {
-        for (const int member : heard) station_.note_sign(run_rank(member), {doing, false});
-        return;
-      }
+      if (complete()) return;
       check_collective();
       check_engine_collective();
       if (deadline.passed(now())) break;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/board_collectives.h"
 #include "cluster/station.h"
 
 namespace muster {
@@ -26,7 +27,7 @@ struct Group {
   static Group whole_run(const Wire& wire);
 };
 
-class GroupEndpoint : public Endpoint {
+class GroupEndpoint : public Endpoint, private BoardPatience {
  public:
   // parent: the endpoint this one was split or shrunk from; null for the whole run.
   GroupEndpoint(Station& station, Group group, GroupEndpoint* parent);
@@ -49,6 +50,12 @@ class GroupEndpoint : public Endpoint {
   std::unique_ptr<Endpoint> shrink(Deadline deadline) override;
   std::unique_ptr<Endpoint> subset(std::vector<int> members) override;
 
+  // Over memory that the members share, where the wire has some; else by messages.
+  void broadcast(std::span<double> values, int root, Deadline deadline) override;
+  void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) override;
+  void allreduce(std::span<double> values, ReduceOp op, Deadline deadline) override;
+  void barrier(Deadline deadline) override;
+
   Time now() const override { return station_.now(); }
   void charge(const Work& work) override { station_.wire().charge(work); }
   Traffic traffic() const override { return traffic_; }
@@ -65,6 +72,7 @@ class GroupEndpoint : public Endpoint {
   void count_sent(std::size_t bytes, std::int64_t messages);
   // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
   void check_unbroken();
+  bool shares_memory() { return board() != nullptr; }
 
  private:
   class Timed;
@@ -89,6 +97,13 @@ class GroupEndpoint : public Endpoint {
   std::vector<std::uint8_t> agree_excluded(Deadline deadline);
   bool hear_round(std::int32_t round, std::vector<std::uint8_t>& excluded, bool& same, Deadline deadline);
 
+  BoardCollectives* board();
+  int position(int member) const;
+  template <class Collective>
+  void on_board(Doing doing, Deadline deadline, Collective collective);
+  void wait(const std::function<bool()>& here, const std::function<bool(int position)>& missing) override;
+  void wake(int position) override;
+
   Station& station_;
   Group group_;
   GroupEndpoint* parent_;
@@ -98,6 +113,10 @@ class GroupEndpoint : public Endpoint {
   bool broken_ = false;     // a collective has thrown
   bool closed_ = false;
   std::uint64_t groups_made_ = 0;
+  std::unique_ptr<BoardCollectives> board_;
+  bool asked_for_board_ = false;
+  Deadline board_deadline_;  // of the collective at hand
+  std::uint32_t on_board_count_ = 0;
   int exceptions_at_start_;
 };
 

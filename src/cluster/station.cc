@@ -214,6 +214,13 @@ void Station::note_sign(int from, Activity activity) {
   p.activity = activity;
 }
 
+void Station::note_earlier_sign(int from, Activity activity, Time at) {
+  Peer& p = peer(from);
+  if (at <= p.last_heard && p.activity.doing != Doing::starting) return;
+  p.last_heard = std::max(p.last_heard, at);
+  p.activity = activity;
+}
+
 void Station::check_own_standing() const {
   if (!given_up_.empty()) {
     throw ClusterError(fmt::format("the other ranks went on without this one: {}", given_up_));

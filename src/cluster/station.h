@@ -93,6 +93,8 @@ class Station {
   const std::optional<Outcome>& ended(int peer) const { return peers_[static_cast<std::size_t>(peer)].ended; }
   // A sign of life that came in another way than by a message: through the engine's own collective.
   void note_sign(int peer, Activity activity);
+  // One seen only now; it takes nothing off the silence.
+  void note_earlier_sign(int peer, Activity activity, Time at);
   bool anybody_ended() const { return anybody_ended_; }
   bool lost(int peer) const { return ended(peer) && ended(peer)->ending == RankEnding::silent; }
   void note_loss(int peer, const Outcome& why);  // remembered as the reason for the PeerLost about to be thrown

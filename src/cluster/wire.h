@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/time.h"
 #include "cluster/endpoint.h"
+#include "cluster/shared_board.h"
 
 namespace muster {
 
@@ -60,6 +62,13 @@ class Wire {
 
   // The rank is lost: what is still here for it no longer counts as unflushed.
   virtual void forget(int rank) = 0;
+
+  // Memory that this rank shares with all other members of a group; each of them that asks gets the same. Null: none.
+  virtual std::shared_ptr<SharedBoard> board(std::uint64_t /*context*/, std::size_t /*members*/) { return nullptr; }
+  // This member leaves the group, whether or not it has asked.
+  virtual void leave_board(std::uint64_t /*context*/, std::size_t /*members*/) {}
+  // Makes another rank's wait() return, for what it waits for is on a board.
+  virtual void wake(int /*rank*/) {}
 
   // What was computed, for a clock that does not run by itself.
   virtual void charge(const Work&) {}

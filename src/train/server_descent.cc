@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cluster/collectives.h"
+#include "cluster/tree_sum.h"
 #include "train/mapreduce.h"
 
 namespace muster {

@@ -6,8 +6,8 @@
 
 #include "base/aligned.h"
 #include "base/check.h"
-#include "cluster/collectives.h"
 #include "cluster/mpi/mpi_wire.h"
+#include "cluster/tree_sum.h"
 
 namespace muster {
 
@@ -52,8 +52,8 @@ MpiEndpoint::~MpiEndpoint() {
   MPI_Type_free(&pair_);
 }
 
-bool MpiEndpoint::uses_engine(std::size_t values) const {
-  return !reproducible_ && size() > 1 && values <= static_cast<std::size_t>(INT_MAX);
+bool MpiEndpoint::uses_engine(std::size_t values) {
+  return !shares_memory() && !reproducible_ && size() > 1 && values <= static_cast<std::size_t>(INT_MAX);
 }
 
 template <class Start>

@@ -1,5 +1,6 @@
-// The whole run's endpoint over MPI: the engine's own non-blocking collectives, polled under the same watch as every
-// other wait, unless the run is to be reproducible. Subgroups and shrunk groups use the default collectives.
+// The whole run's endpoint over MPI. Where its ranks share no memory: the engine's own non-blocking collectives, polled
+// under the same watch as every other wait, unless the run is to be reproducible. Subgroups and shrunk groups use the
+// default collectives.
 #pragma once
 
 #include <mpi.h>
@@ -31,7 +32,7 @@ class MpiEndpoint final : public GroupEndpoint {
     MPI_Op op;
   };
   Reduction reduction(ReduceOp op, std::size_t values) const;
-  bool uses_engine(std::size_t values) const;
+  bool uses_engine(std::size_t values);
   // Starts a collective on a copy of values by start(copy, request) and waits for it; the copy stays until MPI is
   // through with it. results: what it then holds becomes values. heard: the members without whom it could not have
   // completed here.

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "cluster/mpi/mpi_endpoint.h"
+#include "cluster/mpi/mpi_shared_memory.h"
 #include "cluster/mpi/mpi_wire.h"
 #include "cluster/outcome.h"
 #include "muster/error.h"
@@ -144,7 +145,8 @@ Verdict run_between(const EndpointOptions& options, const std::function<void(End
   MPI_Comm collectives = duplicate_world();
   Verdict verdict;
   {
-    MpiWire wire(messages);
+    const MpiSharedMemory memory(collectives);
+    MpiWire wire(messages, memory.board());
     Station station(wire, options);
     MpiEndpoint endpoint(station, collectives);
     name = station.name(station.rank());

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "cluster/mailbox.h"
@@ -36,8 +38,10 @@ struct Head {
 };
 static_assert(sizeof(Head) == kHeaderBytes);
 
-// While nothing happens, yields first and then sleeps: ranks may share cores. MPI moves data only while it is asked, so
-// what takes less than this is not slowed down by sleep.
+// While nothing happens, asks again at once where each rank can have a processor, then yields, since ranks may share
+// them, and then sleeps. MPI moves data only while it is asked, so what takes less than this is not slowed down by
+// sleep.
+constexpr double kAskSeconds = 0.002;
 constexpr double kYieldSeconds = 0.01;
 constexpr double kSleepSeconds = 0.001;
 
@@ -66,7 +70,8 @@ void check_mpi(int code, const char* call) {
   throw ClusterError(fmt::format("{}: {}", call, std::string(words, static_cast<std::size_t>(length))));
 }
 
-MpiWire::MpiWire(MPI_Comm communicator) : communicator_(communicator) {
+MpiWire::MpiWire(MPI_Comm communicator, std::shared_ptr<SharedBoard> board)
+    : communicator_(communicator), board_(std::move(board)) {
   int size = 0;
   check_mpi(MPI_Comm_rank(communicator_, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(communicator_, &size), "MPI_Comm_size");
@@ -77,6 +82,7 @@ MpiWire::MpiWire(MPI_Comm communicator) : communicator_(communicator) {
   check_mpi(MPI_Allgather(mine, sizeof mine, MPI_CHAR, names.data(), sizeof mine, MPI_CHAR, communicator_),
             "MPI_Allgather");
   for (int r = 0; r < size; ++r) hosts_.emplace_back(names.data() + static_cast<std::size_t>(r) * sizeof mine);
+  crowded_ = std::count(hosts_.begin(), hosts_.end(), host(rank_)) > sysconf(_SC_NPROCESSORS_ONLN);
   incoming_.resize(static_cast<std::size_t>(size));
 }
 
@@ -170,7 +176,9 @@ void MpiWire::begin_wait() {
 }
 
 void MpiWire::wait(double seconds) {
-  if (now() - idle_since_ < kYieldSeconds) {
+  const double idle = now() - idle_since_;
+  if (!crowded_ && idle < kAskSeconds) return;
+  if (idle < kYieldSeconds) {
     sched_yield();
   } else {
     std::this_thread::sleep_for(std::chrono::duration<double>(std::min(kSleepSeconds, seconds)));
@@ -185,6 +193,10 @@ std::vector<int> MpiWire::unflushed() const {
   std::sort(ranks.begin(), ranks.end());
   ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
   return ranks;
+}
+
+std::shared_ptr<SharedBoard> MpiWire::board(std::uint64_t context, std::size_t /*members*/) {
+  return context == 0 ? board_ : nullptr;
 }
 
 bool MpiWire::receiving() const {

@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <list>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,8 @@ void check_mpi(int code, const char* call);
 
 class MpiWire final : public Wire {
  public:
-  // Collective over the communicator, which must outlive the wire and carry nothing else.
-  explicit MpiWire(MPI_Comm communicator);
+  // Collective over the communicator, which must outlive the wire and carry nothing else. board: of all ranks, or null.
+  MpiWire(MPI_Comm communicator, std::shared_ptr<SharedBoard> board);
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(hosts_.size()); }
@@ -35,6 +36,7 @@ class MpiWire final : public Wire {
   std::vector<int> unflushed() const override;
   bool receiving() const override;
   void forget(int rank) override;
+  std::shared_ptr<SharedBoard> board(std::uint64_t context, std::size_t members) override;
 
  private:
   struct Outgoing {
@@ -54,7 +56,9 @@ class MpiWire final : public Wire {
   void complete_outgoing();
 
   MPI_Comm communicator_;
+  std::shared_ptr<SharedBoard> board_;
   int rank_ = 0;
+  bool crowded_ = false;  // this host has more ranks than processors
   std::vector<std::string> hosts_;
   std::list<Outgoing> outgoing_;
   std::vector<std::deque<Incoming>> incoming_;  // by source, in order

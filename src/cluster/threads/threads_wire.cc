@@ -9,6 +9,13 @@
 
 namespace muster {
 
+namespace {
+
+// More go from one rank's own values to another's.
+constexpr std::size_t kSlotValues = 1024;
+
+}  // namespace
+
 ThreadsHub::ThreadsHub(int size) {
   char name[256] = {};
   if (gethostname(name, sizeof name - 1) == 0) host_ = name;
@@ -39,7 +46,29 @@ void ThreadsHub::wait(int rank, double seconds) {
   Inbox& box = inbox(rank);
   std::unique_lock lock(box.mutex);
   box.arrived.wait_for(lock, std::chrono::duration<double>(seconds),
-                       [&] { return !box.envelopes.empty() || given_up_; });
+                       [&] { return !box.envelopes.empty() || box.woken || given_up_; });
+  box.woken = false;
+}
+
+void ThreadsHub::wake(int rank) {
+  Inbox& box = inbox(rank);
+  {
+    const std::lock_guard lock(box.mutex);
+    box.woken = true;
+  }
+  box.arrived.notify_one();
+}
+
+std::shared_ptr<SharedBoard> ThreadsHub::board(std::uint64_t context, std::size_t members) {
+  const std::lock_guard lock(boards_mutex_);
+  GroupBoard& group = boards_[context];
+  if (!group.board) group.board = SharedBoard::of_threads(members, kSlotValues);
+  return group.board;
+}
+
+void ThreadsHub::leave_board(std::uint64_t context, std::size_t members) {
+  const std::lock_guard lock(boards_mutex_);
+  if (++boards_[context].left == members) boards_.erase(context);
 }
 
 void ThreadsHub::shut(int rank) {

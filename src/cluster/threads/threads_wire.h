@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/wire.h"
@@ -21,8 +23,11 @@ class ThreadsHub {
 
   void deliver(int to, Envelope envelope);
   void collect(int rank, std::vector<Envelope>& arrived);
-  // Returns when the inbox holds something, after some seconds, or when the run was given up.
+  // Returns when the inbox holds something, after some seconds, when the rank is woken, or when the run was given up.
   void wait(int rank, double seconds);
+  void wake(int rank);
+  std::shared_ptr<SharedBoard> board(std::uint64_t context, std::size_t members);
+  void leave_board(std::uint64_t context, std::size_t members);
   // The rank receives nothing any more.
   void shut(int rank);
   // Every wait throws from now on.
@@ -35,12 +40,20 @@ class ThreadsHub {
     std::condition_variable arrived;
     std::vector<Envelope> envelopes;
     std::atomic<bool> filled{false};
+    bool woken = false;
     bool shut = false;
+  };
+  // Lives until all members have left.
+  struct GroupBoard {
+    std::shared_ptr<SharedBoard> board;
+    std::size_t left = 0;
   };
   Inbox& inbox(int rank) { return *inboxes_[static_cast<std::size_t>(rank)]; }
 
   std::string host_;
   std::vector<std::unique_ptr<Inbox>> inboxes_;
+  std::mutex boards_mutex_;
+  std::unordered_map<std::uint64_t, GroupBoard> boards_;  // by the group's context
   std::atomic<bool> given_up_{false};
 };
 
@@ -59,6 +72,11 @@ class ThreadsWire final : public Wire {
   std::vector<int> unflushed() const override { return {}; }
   bool receiving() const override { return false; }
   void forget(int) override {}
+  std::shared_ptr<SharedBoard> board(std::uint64_t context, std::size_t members) override {
+    return hub_->board(context, members);
+  }
+  void leave_board(std::uint64_t context, std::size_t members) override { hub_->leave_board(context, members); }
+  void wake(int rank) override { hub_->wake(rank); }
 
  private:
   std::shared_ptr<ThreadsHub> hub_;

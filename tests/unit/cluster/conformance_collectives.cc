@@ -13,7 +13,8 @@ namespace muster::conformance {
 
 namespace {
 
-const std::vector<std::size_t> kLengths = {0, 2, 4, 1000, 40'000};
+// Up to more than what the slots of a shared board hold (cluster/shared_board.h).
+const std::vector<std::size_t> kLengths = {0, 2, 4, 1000, 3000, 70'002};
 
 // Rank r's contribution: of mixed sign and size, so that every order of addition rounds differently.
 std::vector<double> contribution(int rank, std::size_t length, bool pairs) {

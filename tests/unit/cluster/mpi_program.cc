@@ -1,5 +1,6 @@
 // What the tests run under mpirun. First argument: what the ranks do.
 //   conformance, reproducible   every check of conformance.h
+//   engine                      the same, as if each rank were on a host of its own
 //   throw                       rank 1 throws alone while the others wait for it
 //   throw-late                  rank 1 throws alone while the others compute, and never wait
 //   silent                      rank 1 spins outside its endpoint while the others wait for it
@@ -74,13 +75,13 @@ void fail(const std::string& how, Endpoint& endpoint) {
 int run(const std::string& how) {
   EndpointOptions options;
   options.credit_bytes = conformance::kCreditBytes;
-  const bool checks = how == "conformance" || how == "reproducible";
+  const bool checks = how == "conformance" || how == "reproducible" || how == "engine";
   options.silence_seconds = checks ? 60 : 2;
   options.reproducible = how == "reproducible";
+  options.share_memory = how != "engine";
   options.cancellation = &cancellation;
   try {
-    run_mpi(options,
-            [&](Endpoint& endpoint) { checks ? run_checks(endpoint, options.reproducible) : fail(how, endpoint); });
+    run_mpi(options, [&](Endpoint& endpoint) { checks ? run_checks(endpoint, how != "engine") : fail(how, endpoint); });
   } catch (const Error& error) {
     if (mpi_rank_from_environment() == 0) std::fprintf(stderr, "muster: %s\n", error.what());
     return static_cast<int>(error.exit_code());

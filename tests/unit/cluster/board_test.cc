@@ -1,0 +1,155 @@
+// Collectives over shared memory, beyond what conformance.h asks of every transport.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/double_double.h"
+#include "cluster/board_collectives.h"
+#include "cluster/threads/threads_launch.h"
+#include "cluster/tree_sum.h"
+#include "muster/error.h"
+
+namespace muster {
+namespace {
+
+std::vector<double> of_member(int member, std::size_t count) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = std::ldexp(std::sin(1.0 + static_cast<double>(i) + 100.0 * member), (member * 7) % 30);
+  }
+  return values;
+}
+
+TEST(TreeSum, AddsNeighboursThenNeighboursOfPairs) {
+  constexpr std::size_t kCount = 1001;  // more than a block
+  const std::vector<double> a = of_member(0, kCount), b = of_member(1, kCount), c = of_member(2, kCount),
+                            d = of_member(3, kCount), e = of_member(4, kCount), f = of_member(5, kCount),
+                            g = of_member(6, kCount);
+  const std::vector<const double*> all = {a.data(), b.data(), c.data(), d.data(), e.data(), f.data(), g.data()};
+  const auto wanted = [&](std::size_t members, std::size_t i) {
+    const double ab = a[i] + b[i], abcd = ab + (c[i] + d[i]);
+    const double sums[] = {a[i], ab, ab + c[i], abcd, abcd + e[i], abcd + (e[i] + f[i]), abcd + ((e[i] + f[i]) + g[i])};
+    return sums[members - 1];
+  };
+  for (std::size_t members = 1; members <= all.size(); ++members) {
+    std::vector<double> one(kCount), other(kCount);
+    double* const outs[] = {one.data(), other.data()};
+    tree_sum(std::span(all).first(members), outs, kCount, ReduceOp::sum);
+    for (std::size_t i = 0; i < kCount; ++i) ASSERT_EQ(one[i], wanted(members, i)) << members << " members, " << i;
+    EXPECT_EQ(one, other);
+  }
+}
+
+TEST(TreeSum, AnOutMayBeASource) {
+  std::vector<double> a = {1, 2, 3}, b = {10, 20, 30}, c = {100, 200, 300};
+  const double* const sources[] = {a.data(), b.data(), c.data()};
+  double* const outs[] = {c.data(), a.data()};
+  tree_sum(sources, outs, 3, ReduceOp::sum);
+  EXPECT_EQ(a, (std::vector<double>{111, 222, 333}));
+  EXPECT_EQ(c, a);
+  EXPECT_EQ(b, (std::vector<double>{10, 20, 30}));
+}
+
+TEST(TreeSum, KeepsTheLowPartsOfPairs) {
+  const std::vector<double> a = {1, 0x1p-60}, b = {0x1p-80, 0}, c = {-1, 0};
+  const double* const sources[] = {a.data(), b.data(), c.data()};
+  std::vector<double> sum(2);
+  double* const out = sum.data();
+  tree_sum(sources, {&out, 1}, 2, ReduceOp::sum_double_double);
+  EXPECT_EQ(sum[0], 0x1p-60 + 0x1p-80);
+}
+
+// Members that share nothing but the board: what processes do, whose pieces go through slots.
+void as_processes(int members, std::size_t slot_values, const std::function<void(int, BoardCollectives&)>& member) {
+  class Yields final : public BoardPatience {
+   public:
+    void wait(const std::function<bool()>& here, const std::function<bool(int)>&) override {
+      while (!here()) std::this_thread::yield();
+    }
+    void wake(int) override {}
+  };
+  const std::size_t bytes = SharedBoard::bytes_of_member(slot_values);
+  std::vector<std::vector<BoardPlace>> memory;
+  std::vector<std::byte*> starts;
+  for (int m = 0; m < members; ++m) {
+    memory.emplace_back(bytes / sizeof(BoardPlace) + 1);
+    starts.push_back(reinterpret_cast<std::byte*>(memory.back().data()));
+    SharedBoard::make_place(starts.back());
+  }
+  std::vector<std::thread> threads;
+  for (int m = 0; m < members; ++m) {
+    threads.emplace_back([&, m] {
+      Yields patience;
+      BoardCollectives own(std::make_shared<SharedBoard>(starts, nullptr, slot_values, false), m, patience);
+      member(m, own);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(BoardCollectives, PiecesGoThroughSlotsInTheOrderOfTheTree) {
+  constexpr std::size_t kSlotValues = 16;
+  for (const int members : {2, 3}) {
+    std::vector<std::vector<double>> parts;
+    for (int m = 0; m < members; ++m) parts.push_back(of_member(m, 1000));
+    std::vector<const double*> sources;
+    for (const auto& part : parts) sources.push_back(part.data());
+    std::vector<double> sum(1000);
+    double* const out = sum.data();
+    tree_sum(sources, {&out, 1}, 1000, ReduceOp::sum);
+    std::atomic<int> wrong{0};
+    as_processes(members, kSlotValues, [&](int m, BoardCollectives& board) {
+      for (const std::size_t count : {1, 16, 17, 300}) {  // to 19 pieces through four slots
+        const auto begin = parts[static_cast<std::size_t>(m)].begin();
+        std::vector<double> values(begin, begin + static_cast<std::ptrdiff_t>(count));
+        board.allreduce(values, ReduceOp::sum);
+        wrong += std::equal(values.begin(), values.end(), sum.begin()) ? 0 : 1;
+        for (int root = 0; root < members; ++root) {
+          std::copy_n(begin, count, values.begin());
+          board.reduce(values, ReduceOp::sum, root);
+          wrong += m != root || std::equal(values.begin(), values.end(), sum.begin()) ? 0 : 1;
+          std::copy_n(begin, count, values.begin());
+          board.broadcast(values, root);
+          wrong += std::equal(values.begin(), values.end(), parts[static_cast<std::size_t>(root)].begin()) ? 0 : 1;
+        }
+      }
+      board.barrier();
+    });
+    EXPECT_EQ(wrong, 0) << members;
+  }
+}
+
+// Threads read and write each other's values. One that gives up takes its own with it: nobody writes there afterwards.
+TEST(BoardCollectives, AThreadThatGivesUpTakesItsValuesBack) {
+  constexpr std::size_t kCount = 200'000;
+  std::atomic<int> given_up{0}, touched{0};
+  const auto rank_main = [&](Endpoint& endpoint) {
+    for (int turn = 0; turn < 8; ++turn) {
+      const auto group = endpoint.split(0, endpoint.rank());
+      std::vector<double> values(kCount, 1);
+      if (endpoint.rank() == 2) {
+        while (given_up < turn + 1) endpoint.progress();  // comes when one has gone
+      }
+      try {
+        const double patience = endpoint.rank() == 0 ? 1e-4 : 0.02;
+        group->allreduce(values, ReduceOp::sum, {endpoint.now() + patience});
+      } catch (const Timeout&) {
+        std::fill(values.begin(), values.end(), -1.0);
+        if (endpoint.rank() == 0) ++given_up;
+      }
+      endpoint.barrier(Deadline::never());
+      for (const double value : values) touched += value == -1 ? 0 : 1;
+    }
+  };
+  run_threads(3, {}, rank_main);
+  EXPECT_EQ(given_up, 8);
+  EXPECT_EQ(touched, 0);
+}
+
+}  // namespace
+}  // namespace muster
