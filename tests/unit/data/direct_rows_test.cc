@@ -90,8 +90,11 @@ TEST(BufferPools, UseAgainWhatIsLetGo) {
     const std::shared_ptr<std::byte> two = pool.take(900);
     EXPECT_NE(one.get(), two.get());
     const std::byte* first = one.get();
+    one.get()[5] = std::byte{7};  // memory mapped anew would be cleared
     one.reset();
-    EXPECT_EQ(pool.take(1).get(), first);
+    one = pool.take(1);
+    EXPECT_EQ(one.get(), first);
+    EXPECT_EQ(one.get()[5], std::byte{7});
     kept = pool.take(pool.size() + 1);
     EXPECT_GE(pool.size(), 1001u);
   }
