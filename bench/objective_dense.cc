@@ -1,6 +1,7 @@
 // Is the gradient of dense rows as fast as reading them? Each case is timed in turns with a loop that only reads the
-// same buffer with as many threads, which is the limit: f and ∇f read every row once. The third column is NumPy's two
-// products, X·w and Xᵀ·r, on a matrix of the same shape and with as many threads, where the Python named has NumPy.
+// same buffer with as many threads, which is the limit: f and ∇f read every row once. The last columns are the same two
+// losses as they are written with NumPy (peers/numpy_gradient.py), on a matrix of the same shape and with as many
+// threads, where the Python named has NumPy.
 //
 //     objective_dense [PYTHON [SHARE]]      defaults python3 1; SHARE makes the rows fewer
 //
@@ -91,10 +92,14 @@ Shard rows_of(std::size_t rows, std::size_t cols, Executor& executor) {
   return shard;
 }
 
-// Seconds for the two products, or nothing where this Python has no NumPy.
-std::optional<double> numpy_seconds(const std::string& python, std::size_t rows, std::size_t cols, const char* type,
-                                    int threads) {
-  const std::string script = std::string(MUSTER_BENCH_DIR) + "/peers/numpy_products.py";
+struct Seconds {
+  double squared = 1e30, logistic = 1e30;
+};
+
+// NumPy's, or nothing where this Python has none.
+std::optional<Seconds> numpy_seconds(const std::string& python, std::size_t rows, std::size_t cols, const char* type,
+                                     int threads) {
+  const std::string script = std::string(MUSTER_BENCH_DIR) + "/peers/numpy_gradient.py";
   const std::string command =
       fmt::format("OPENBLAS_NUM_THREADS={0} OMP_NUM_THREADS={0} {1} {2} {3} {4} {5} 2>/dev/null", threads, python,
                   script, rows, cols, type);
@@ -103,13 +108,16 @@ std::optional<double> numpy_seconds(const std::string& python, std::size_t rows,
   if (!peer) return std::nullopt;
   const bool answered = std::fgets(line.data(), line.size(), peer) != nullptr;
   if (pclose(peer) != 0 || !answered) return std::nullopt;
-  return std::strtod(line.data(), nullptr);
+  char* rest = nullptr;
+  const double squared = std::strtod(line.data(), &rest);
+  return Seconds{squared, std::strtod(rest, nullptr)};
 }
 
 template <class T>
 void compare(std::size_t rows, std::size_t cols, int threads, const std::string& python, bench::Ratios& ratios) {
   const char* type = sizeof(T) == sizeof(double) ? "float64" : "float32";
-  double limit = 1e30, squared = 1e30, logistic = 1e30;
+  double limit = 1e30;
+  Seconds own;
   {
     Executor executor(threads);
     const Shard shard = rows_of<T>(rows, cols, executor);
@@ -122,19 +130,26 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
     const auto& values = std::get<RowArray<T>>(std::get<DenseMatrix>(shard.matrix).values);
     for (int turn = 0; turn < kTurns; ++turn) {
       limit = std::min(limit, seconds_of([&] { read_all(values, executor); }));
-      squared = std::min(squared, seconds_of([&] { regression.value_and_gradient(w, value, gradient, {}); }));
-      logistic = std::min(logistic, seconds_of([&] { classifier.value_and_gradient(w, value, gradient, tallies); }));
+      own.squared = std::min(own.squared, seconds_of([&] { regression.value_and_gradient(w, value, gradient, {}); }));
+      own.logistic =
+          std::min(own.logistic, seconds_of([&] { classifier.value_and_gradient(w, value, gradient, tallies); }));
     }
   }
   const double bytes = static_cast<double>(rows * cols * sizeof(T));
-  const std::optional<double> peer = numpy_seconds(python, rows, cols, type, threads);
+  const std::optional<Seconds> peer = numpy_seconds(python, rows, cols, type, threads);
+  const std::string over_numpy =
+      peer ? fmt::format("{:4.2f} | {:4.2f}", peer->squared / own.squared, peer->logistic / own.logistic)
+           : "absent | absent";
   fmt::print("| {:>9} | {:>4} | {} | {} | {:5.1f} | {:4.2f} | {:4.2f} | {} |\n", rows, cols, type, threads,
-             bytes / limit / 1e9, limit / squared, limit / logistic,
-             peer ? fmt::format("{:4.2f}", *peer / squared) : std::string("absent"));
+             bytes / limit / 1e9, limit / own.squared, limit / own.logistic, over_numpy);
   std::fflush(stdout);
   const std::string name = fmt::format("dense-{}-{}-{}", cols, type, threads);
-  ratios.add(name, limit / squared);
-  if (peer) ratios.add(name + "-numpy", *peer / squared);
+  ratios.add(name, limit / own.squared);
+  ratios.add(name + "-logistic", limit / own.logistic);
+  if (peer) {
+    ratios.add(name + "-numpy", peer->squared / own.squared);
+    ratios.add(name + "-numpy-logistic", peer->logistic / own.logistic);
+  }
 }
 
 }  // namespace
@@ -144,8 +159,9 @@ int main(int argc, char** argv) {
   const double share = argc > 2 ? std::atof(argv[2]) : 1;
   bench::Ratios ratios;
   fmt::print("{}\n", name(best_instruction_set()));
-  fmt::print("| rows | columns | stored | threads | reading, GB/s | squared | logistic | NumPy/squared |\n");
-  fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  fmt::print(
+      "| rows | columns | stored | threads | reading, GB/s | squared | logistic | NumPy squared | NumPy logistic |\n");
+  fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const std::size_t cols : {100, 1000}) {
     const auto rows = static_cast<std::size_t>(share * 200e6 / static_cast<double>(cols));
     for (const int threads : {1, 2}) {

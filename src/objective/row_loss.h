@@ -50,7 +50,8 @@ class RowLoss {
   // Sums over rows are one array: [Σ s loss, wrong side, …, residuals by output, overlaps, gradient as u]. Blocks add
   // to it, and find it 0 but for what other blocks added.
   std::size_t residuals() const { return outputs_ == 1 ? 3 : kClassLanes; }
-  std::size_t gradient() const { return overlaps() + (outputs_ == 1 ? 0 : outputs_ * stride()); }
+  // On a cache line, so that no vector of the gradient lies on two.
+  std::size_t gradient() const { return outputs_ == 1 ? kClassLanes : overlaps() + outputs_ * stride(); }
   std::size_t length(std::size_t cols) const { return gradient() + cols * stride(); }
   // Of the sums, for observers: Objective::tallies().
   std::size_t tallies() const;
