@@ -1,5 +1,8 @@
-// What the gradient of sparse rows costs, against what it can not do without: reading the arrays once, gathering a
-// coefficient for every entry, and adding to a gradient at every entry. Rows as bench/zipf_rows.h draws them; logistic.
+// What the gradient of sparse rows costs, by turns within a few rows (`gradient`) and in the two halves of a line
+// search
+// (`halves`: look_along() and value_and_gradient_on_line()), against what it can not do without: reading the arrays
+// once, gathering a coefficient for every entry, and adding to a gradient at every entry. Rows as bench/zipf_rows.h
+// draws them; logistic.
 //
 //     objective_sparse [ROWS [COLUMNS [ENTRIES]]]      defaults 500000 1000000 40
 //     objective_sparse --write FILE [ROWS [COLUMNS [ENTRIES]]]      the rows as LIBSVM text, for `muster train` and
@@ -61,10 +64,11 @@ void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
   const Scaling scaling{std::vector<double>(matrix.cols, 0.0), std::vector<double>(matrix.cols, 1.0)};
   LinearObjective objective(linear, Loss::logistic, scaling, true);
   std::vector<double> w(objective.dimension(), 0.01), gradient(w.size()), tallies(objective.tallies());
+  const std::vector<double> further(w.size(), 0.02);
   AlignedVector<double> from(matrix.cols, 0.01);
   std::vector<AlignedVector<double>> to(static_cast<std::size_t>(threads), AlignedVector<double>(matrix.cols, 0.0));
   double value = 0;
-  double reading = 1e30, gathering = 1e30, scattering = 1e30, own = 1e30;
+  double reading = 1e30, gathering = 1e30, scattering = 1e30, own = 1e30, halves = 1e30;
   for (int turn = 0; turn < kTurns; ++turn) {
     reading = std::min(reading, seconds_of([&] {
                          for_parts(executor, entries, [&](std::size_t begin, std::size_t end, int) {
@@ -91,10 +95,17 @@ void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
                             });
                           }));
     own = std::min(own, seconds_of([&] { objective.value_and_gradient(w, value, gradient, tallies); }));
+    halves = std::min(halves, seconds_of([&] {
+                        objective.look_along(w, further);
+                        objective.value_and_gradient_on_line(1, further, value, gradient, tallies);
+                      }));
+    objective.value_and_gradient(w, value, gradient, tallies);  // whose margins the next turn begins with
   }
-  fmt::print("| {} | {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.2f} |\n", sizeof(T) == 4 ? "float32" : "float64",
-             threads, reading * 1e3, gathering * 1e3, scattering * 1e3, own * 1e3, own / (gathering + scattering));
+  fmt::print("| {} | {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.2f} |\n",
+             sizeof(T) == 4 ? "float32" : "float64", threads, reading * 1e3, gathering * 1e3, scattering * 1e3,
+             own * 1e3, halves * 1e3, halves / (gathering + scattering));
   ratios.add(fmt::format("sparse-float{}-{}", 8 * sizeof(T), threads), (gathering + scattering) / own);
+  ratios.add(fmt::format("sparse-float{}-{}-halves", 8 * sizeof(T), threads), (gathering + scattering) / halves);
 }
 
 Shard as_float32(Shard shard) {
@@ -120,8 +131,8 @@ int main(int argc, char** argv) {
   bench::Ratios ratios;
   const Shard narrow = as_float32(shard);
   fmt::print("{}; milliseconds\n", name(best_instruction_set()));
-  fmt::print("| stored | threads | reading | gathering | scattering | gradient | over the two |\n");
-  fmt::print("| --- | --- | --- | --- | --- | --- | --- |\n");
+  fmt::print("| stored | threads | reading | gathering | scattering | gradient | halves | over the two |\n");
+  fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const int threads : {1, 2}) {
     compare<double>(shard, threads, ratios);
     compare<float>(narrow, threads, ratios);

@@ -145,6 +145,52 @@ TEST(Lbfgs, RosenbrockFromTheUsualStart) {
   }
 }
 
+// −Hg by the two loops of the textbook, from points and their gradients, the last `memory` pairs of them.
+std::vector<double> two_loops(const std::vector<std::vector<double>>& points,
+                              const std::vector<std::vector<double>>& gradients, std::size_t memory) {
+  const auto product = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0;
+    for (std::size_t j = 0; j < a.size(); ++j) sum += a[j] * b[j];
+    return sum;
+  };
+  std::vector<std::vector<double>> s, y;
+  for (std::size_t k = points.size() - std::min(points.size(), memory + 1); k + 1 < points.size(); ++k) {
+    s.push_back(points[k + 1]);
+    y.push_back(gradients[k + 1]);
+    for (std::size_t j = 0; j < s.back().size(); ++j) s.back()[j] -= points[k][j];
+    for (std::size_t j = 0; j < s.back().size(); ++j) y.back()[j] -= gradients[k][j];
+  }
+  std::vector<double> q = gradients.back(), a(s.size());
+  for (std::size_t i = s.size(); i-- > 0;) {
+    a[i] = product(s[i], q) / product(s[i], y[i]);
+    for (std::size_t j = 0; j < q.size(); ++j) q[j] -= a[i] * y[i][j];
+  }
+  for (double& value : q) value *= s.empty() ? 1 : product(s.back(), y.back()) / product(y.back(), y.back());
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const double b = product(y[i], q) / product(s[i], y[i]);
+    for (std::size_t j = 0; j < q.size(); ++j) q[j] += (a[i] - b) * s[i][j];
+  }
+  for (double& value : q) value = -value;
+  return q;
+}
+
+// Whatever the step, it goes along the textbook's direction; of more rounds than are remembered.
+TEST(Lbfgs, DirectionsAreThoseOfTheTwoLoops) {
+  Rosenbrock f({1, 1, 1, 1}, {0, 0, 0, 0});
+  f.stop_at = 20;
+  minimise_lbfgs(f, {-1.2, 1, 0.7, 1.9}, {.descent = {}, .memory = 4});
+  ASSERT_EQ(f.path.size(), 20u);
+  std::vector<std::vector<double>> points, gradients;
+  for (std::size_t k = 0; k + 1 < f.path.size(); ++k) {
+    points.push_back(f.path[k]);
+    f.value_and_gradient(f.path[k], gradients.emplace_back(4));
+    const std::vector<double> p = two_loops(points, gradients, 4);
+    const double step = (f.path[k + 1][0] - f.path[k][0]) / p[0];
+    for (std::size_t j = 0; j < 4; ++j)
+      EXPECT_NEAR(f.path[k + 1][j] - f.path[k][j], step * p[j], 1e-6 * std::abs(step * p[j])) << k;
+  }
+}
+
 // The problem of a single line: φ and its slope, from 0.
 class Line : public Quadratic {
  public:
