@@ -22,8 +22,9 @@
 
 namespace muster {
 
-// Values of a block of rows: some 64 Ki, a few tens of microseconds, so that handing out blocks costs nothing.
-inline constexpr std::size_t kBlockValues = 64 * 1024;
+// Values of a block of rows: a hundred microseconds or two, so that handing out blocks and adding their sums costs
+// little beside reading them.
+inline constexpr std::size_t kBlockValues = 256 * 1024;
 inline constexpr std::size_t kSmallestBlock = 256;
 inline constexpr std::size_t kLargestBlock = 8192;  // of dense rows: they are added in a chain, blocks in a tree
 
