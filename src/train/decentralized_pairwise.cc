@@ -83,7 +83,7 @@ Ending PairwiseStage::train() {
       step();
       hear_all();
       exchange_with_neighbours();
-    } else if (phases_.opened() && !neighbours_.empty()) {
+    } else if (phases_.waits()) {  // not where hear_all() has brought the last of a phase: others may wait for its end
       hear(receive());
     }
     advance();

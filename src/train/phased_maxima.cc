@@ -17,9 +17,13 @@ void PhasedMaxima::open(const Maxima& mine) {
   maxima_ = mine;
 }
 
-bool PhasedMaxima::advance() {
+bool PhasedMaxima::waits() const {
   const auto silent = [](const auto& entry) { return entry.second.empty(); };
-  if (!opened() || complete() || std::any_of(heard_.begin(), heard_.end(), silent)) return false;
+  return opened() && !complete() && std::any_of(heard_.begin(), heard_.end(), silent);
+}
+
+bool PhasedMaxima::advance() {
+  if (!opened() || complete() || waits()) return false;
   for (auto& [neighbour, heard] : heard_) {
     for (std::size_t i = 0; i < maxima_.size(); ++i) maxima_[i] = std::max(maxima_[i], heard.front()[i]);
     heard.pop_front();

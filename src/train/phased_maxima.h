@@ -28,6 +28,8 @@ class PhasedMaxima {
   void open(const Maxima& mine);
   bool opened() const { return phase_ >= 0; }
   void hear(int from, const Maxima& theirs) { heard_.at(from).push_back(theirs); }
+  // Whether a neighbour has yet to be heard of before this phase can end.
+  bool waits() const;
   // Whether a phase has ended by now. Then maxima() is to be told again, unless the window is complete.
   bool advance();
   bool complete() const { return phase_ == phases_; }

@@ -151,6 +151,35 @@ TEST(Pairwise, NobodyWaitsForEverInAnyGraphOrOrder) {
   }
 }
 
+// Comes late whenever it looks for messages: what others have sent by then is all there at once.
+class Late final : public EndpointDecorator {
+ public:
+  explicit Late(Endpoint& inner) : EndpointDecorator(inner) {}
+  std::optional<Message> try_receive(const Match& match) override {
+    charge({.flops = 1000});
+    return EndpointDecorator::try_receive(match);
+  }
+  std::unique_ptr<Endpoint> split(int color, int key) override { return inner().split(color, key); }
+  std::unique_ptr<Endpoint> shrink(Deadline deadline) override { return inner().shrink(deadline); }
+  std::unique_ptr<Endpoint> subset(std::vector<int> members) override { return inner().subset(std::move(members)); }
+};
+
+// Nodes that may step no more have nothing but messages to wait for: not even for those where a phase can end already.
+TEST(Pairwise, NobodyWaitsWhoHasHeardAllThatAPhaseNeeds) {
+  for (const std::string name : {"ring", "complete", "line"}) {
+    const Problem5 problem = Problem5::squared(6, true);
+    DecentralizedOptions options = pairwise_options(problem);
+    options.session.max_rounds = 3;
+    run_simulated(6, cluster(6, {}), {}, [&](Endpoint& endpoint) {
+      Late late(endpoint);
+      OwnShard mine = problem.shard(endpoint.rank());
+      const DecentralizedResult result =
+          train_decentralized(mine, late, graph(name, 6), std::vector<double>(Problem5::kDimension, 0.0), options);
+      EXPECT_EQ(result.session.reason, StopReason::max_rounds) << name;
+    });
+  }
+}
+
 TEST(Pairwise, ASlowNodeDoesNotSlowTheOthers) {
   const Problem5 problem = Problem5::squared(8, true);
   DecentralizedOptions options = pairwise_options(problem);
