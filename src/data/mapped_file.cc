@@ -38,9 +38,9 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
   const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
   for (MappedRange* range = all_ranges.load(); range != nullptr; range = range->next) {
     if (at < range->begin.load() || at >= range->end.load()) continue;
-    const std::uintptr_t page = at / page_size() * page_size();
+    std::byte* page = static_cast<std::byte*>(info->si_addr) - at % page_size();
     range->cut_short.store(true);
-    void* zeros = mmap(reinterpret_cast<void*>(page), range->end.load() - page, PROT_READ,
+    void* zeros = mmap(page, range->end.load() - at + at % page_size(), PROT_READ,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (zeros != MAP_FAILED) return;
   }
@@ -77,9 +77,8 @@ MappedRange* take_range(std::span<const std::byte> bytes) {
 // The pages that bytes lie on.
 void advise(std::span<const std::byte> bytes, int advice) {
   if (bytes.empty()) return;
-  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
-  const std::uintptr_t page = begin / page_size() * page_size();
-  madvise(reinterpret_cast<void*>(page), begin + bytes.size() - page, advice);
+  const std::uintptr_t into_page = reinterpret_cast<std::uintptr_t>(bytes.data()) % page_size();
+  madvise(const_cast<std::byte*>(bytes.data()) - into_page, bytes.size() + into_page, advice);
 }
 
 bool same_time(const timespec& a, const timespec& b) {

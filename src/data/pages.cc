@@ -18,13 +18,13 @@ constexpr std::size_t kMapping = 8 * kLargePage;
 std::shared_ptr<std::byte> map_large_pages(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  const auto at = reinterpret_cast<std::uintptr_t>(memory);
-  const std::uintptr_t begin = (at + kLargePage - 1) / kLargePage * kLargePage;
+  const std::uintptr_t into_page = reinterpret_cast<std::uintptr_t>(memory) % kLargePage;
+  std::byte* begin = static_cast<std::byte*>(memory) + (kLargePage - into_page) % kLargePage;
 #ifdef MADV_HUGEPAGE
-  madvise(reinterpret_cast<void*>(begin), bytes, MADV_HUGEPAGE);  // advice: where it is not taken, they are small ones
+  madvise(begin, bytes, MADV_HUGEPAGE);  // advice: where it is not taken, they are small ones
 #endif
   const auto unmap = [memory, bytes](std::byte*) { munmap(memory, bytes + kLargePage); };
-  return {reinterpret_cast<std::byte*>(begin), unmap};
+  return {begin, unmap};
 }
 
 }  // namespace

@@ -28,10 +28,10 @@ class RowArray {
   template <std::input_iterator From>
   RowArray(From begin, From end) : own_(begin, end) {}
   // keeper: holds the elements there as long as this or a copy of it lives.
-  static RowArray seen(std::span<const T> elements, std::shared_ptr<const void> keeper) {
+  static RowArray seen(std::span<const T> elements, const std::shared_ptr<const void>& keeper) {
     RowArray array;
     array.seen_ = elements;
-    array.keeper_ = std::move(keeper);
+    array.keeper_ = keeper;
     return array;
   }
 
