@@ -97,12 +97,12 @@ def test_penalties_shrink_and_l1_leaves_zeros(tmp_path):
         assert np.linalg.norm(small.vector[1:]) < 0.7 * np.linalg.norm(plain.vector[1:])
         zeros = [w == 0 for w in sparse.values.values()]
         assert 5 < sum(zeros) < 399, sum(zeros)
-    # F at what a pass ends with, beside the optimum.
+    # F at what a pass ends with, beside the optimum. One learner: of several, each run ends elsewhere.
     for penalty, norm in (("--l2", lambda w: 0.5 * w @ w), ("--l1", lambda w: np.abs(w).sum())):
         run("train", data, "--loss", "logistic", penalty, "0.004", "--tolerance", "1e-8", "-q", "-o", tmp_path / "best.json")
         best = evaluate(tmp_path / "best.json", data)["log_loss"] + 0.004 * norm(read_model(tmp_path / "best.json").vector[1:])
         for solver in SOLVERS:
-            model, _ = learned(tmp_path, data, "--loss", "logistic", penalty, "0.004", solver=solver)
+            model, _ = learned(tmp_path, data, "--loss", "logistic", penalty, "0.004", solver=solver, workers=1)
             assert evaluate(tmp_path / "m.json", data)["log_loss"] + 0.004 * norm(model.vector[1:]) < 1.05 * best, (solver, penalty)
 
 
