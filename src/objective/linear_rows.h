@@ -110,8 +110,8 @@ class LinearRows {
 //
 // Each row is read from memory once per call. From the first call of hessian_product, begin_line or look_along on, the
 // margins at the last two points are kept: two doubles a row and output. Of rows that are read anew only the points are
-// kept, and value_on_line makes a pass. Sparse rows in memory look along lines: gathering their coefficients and
-// scattering their residuals take longer than reading them, and less apart than by turns.
+// kept, and value_on_line makes a pass. Sparse rows in memory look along lines: beside gathering their coefficients
+// and scattering their residuals, reading them twice costs little, and steps close to the minimum save whole passes.
 //
 // As RowObjective: dense rows touch every parameter. Batches of sparse rows are scaled but not centred
 // (objective/linear_batches.h says what is left to the caller); without an intercept their columns' centres are 0.
