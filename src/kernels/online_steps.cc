@@ -124,7 +124,7 @@ template <OnlineRule rule, bool penalised>
 double OnlineSteps::add_entry(OnlineColumn& column, double value, bool is_intercept, OnlineTotals& totals) {
   value = std::clamp(value, -kLargestValue, kLargestValue);
   const double size = std::max(std::abs(value), kLeastValue);
-  const float seen = column.seen.load(kRelaxed) + 1;
+  const std::uint32_t seen = column.seen.load(kRelaxed) + 1;
   const double before = column.scale.load(kRelaxed);
   const auto scale = static_cast<float>(std::sqrt(before * before + (size * size - before * before) / seen));
   column.scale.store(scale, kRelaxed);

@@ -47,7 +47,7 @@ struct alignas(32) OnlineColumn {
   std::atomic<double> squares = 0;  // G
   std::atomic<double> rate = 0;     // ftrl: κ
   std::atomic<float> scale = 0;
-  std::atomic<float> seen = 0;  // n_j
+  std::atomic<std::uint32_t> seen = 0;  // n_j
 };
 
 // The columns seen so far, found by number. It grows by itself. Threads: any number at a time.

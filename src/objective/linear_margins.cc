@@ -166,11 +166,7 @@ Work LinearObjective::value_and_gradient_on_line(double t, std::span<const doubl
   MarginPass pass{rows_.source_,   rows_.executor_, loss_,
                   scaling_.centre, MarginUse::loss, margins_->move_along(line_[0], line_[1], t, w)};
   pass.with_offsets = true;
-  Sums sums = pass.all_blocks(spares_);
-  value = sums.values[0];
-  write_gradient(sums, 1, gradient);
-  loss_.write_tallies(sums.values, tallies_out);
-  keep(std::move(sums));
+  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
   return work_of(3);
 }
 
@@ -215,11 +211,7 @@ Work LinearObjective::value_and_gradient_at(std::span<const double> margins, dou
   MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
   const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, margins};
-  Sums sums = pass.all_blocks(spares_);
-  value = sums.values[0];
-  write_gradient(sums, 1, gradient);
-  loss_.write_tallies(sums.values, tallies_out);
-  keep(std::move(sums));
+  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
   return work_of(3);
 }
 

@@ -121,17 +121,20 @@ void LinearObjective::write_gradient(const Sums& sums, double factor, std::span<
     gradient[columns * outputs + k] = factor * sums.values[loss_.residuals() + k];
 }
 
+void LinearObjective::take_sums(Sums sums, double& value, std::span<double> gradient, std::span<double> tallies_out) {
+  value = sums.values[0];
+  write_gradient(sums, 1, gradient);
+  loss_.write_tallies(sums.values, tallies_out);
+  keep(std::move(sums));
+}
+
 Work LinearObjective::value_and_gradient(std::span<const double> v, double& value, std::span<double> gradient,
                                          std::span<double> tallies_out) {
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
   ModelPoint point = point_at(v);
   FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, point};
   if (margins_) pass.margins = margins_->put(v, margins_kept());
-  Sums sums = pass.all_blocks(spares_);
-  value = sums.values[0];
-  write_gradient(sums, 1, gradient);
-  loss_.write_tallies(sums.values, tallies_out);
-  keep(std::move(sums));
+  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
   keep(std::move(point));
   return work_of(6);
 }

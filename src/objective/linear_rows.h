@@ -175,6 +175,8 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   void keep(ModelPoint point);
   // ∂f/∂v from the sums of a pass, times factor.
   void write_gradient(const Sums& sums, double factor, std::span<double> gradient) const;
+  // f and ∇f from the sums of a pass, which are then kept.
+  void take_sums(Sums sums, double& value, std::span<double> gradient, std::span<double> tallies);
   // Of rows in memory, at v.
   void write_margins(std::span<const double> v, bool with_offsets, std::span<double> out);
   // With offsets, kept from a pass before or found now.

@@ -53,9 +53,8 @@ OnlineTotals OnePass::exchange(const OnlineTotals& more) {
 
 std::optional<double> OnePass::place_of(double label) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::find(labels_.begin(), labels_.end(), label);
-  if (found == labels_.end()) labels_.push_back(label);
   const auto place = static_cast<std::size_t>(std::find(labels_.begin(), labels_.end(), label) - labels_.begin());
+  if (place == labels_.size()) labels_.push_back(label);
   return place < 2 ? std::optional(static_cast<double>(place)) : std::nullopt;
 }
 

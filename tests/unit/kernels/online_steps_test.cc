@@ -55,6 +55,18 @@ TEST(OnlineSteps, FirstStepByHand) {
   }
 }
 
+// One more row counts, however many had the column before.
+TEST(OnlineSteps, RowsOfAColumnAreCountedBeyondWhatAFloatHolds) {
+  OnlineModel model;
+  model.problem = {.intercept = false};
+  constexpr std::uint32_t kMany = 1U << 24;
+  model.columns.at(0).seen = kMany;
+  OnlineRows rows;
+  rows.add({{0, 1.0}}, 1);
+  learn_all(model, rows);
+  EXPECT_EQ(model.columns.at(0).seen.load(), kMany + 1);
+}
+
 // The same step with l1 = 0.4, l2 = 0.8: of ftrl z = −½, threshold 0.4/2, rate 1 + 0.8/4; of adagrad η = c = 1.
 TEST(OnlineSteps, FirstStepWithPenaltiesByHand) {
   for (const OnlineRule rule : {OnlineRule::adagrad, OnlineRule::ftrl}) {
