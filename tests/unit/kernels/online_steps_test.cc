@@ -64,7 +64,7 @@ TEST(OnlineSteps, RowsOfAColumnAreCountedBeyondWhatAFloatHolds) {
   OnlineRows rows;
   rows.add({{0, 1.0}}, 1);
   learn_all(model, rows);
-  EXPECT_EQ(model.columns.at(0).seen.load(), kMany + 1);
+  EXPECT_EQ(static_cast<double>(model.columns.at(0).seen.load()), kMany + 1.0);
 }
 
 // The same step with l1 = 0.4, l2 = 0.8: of ftrl z = −½, threshold 0.4/2, rate 1 + 0.8/4; of adagrad η = c = 1.
