@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 
 #include "data/encode.h"
-#include "data/pages.h"
+#include "data/growing_array.h"
 #include "data/shard.h"
 #include "data/table_reader.h"
 #include "muster/options.h"
@@ -17,7 +16,7 @@ class DirectRows {
  public:
   // Where nothing has to be encoded, filled in, formed or left out. layout must outlive this.
   static bool suffice(const Layout& layout, MissingPolicy missing);
-  explicit DirectRows(const Layout& layout) : layout_(layout) {}
+  explicit DirectRows(const Layout& layout) : layout_(layout), values_(layout.storage) {}
 
   // All rows of a batch that is checked, its columns those of the plan.
   void add(const TableBatch& batch);
@@ -28,13 +27,8 @@ class DirectRows {
  private:
   const Layout& layout_;
   std::size_t rows_ = 0;
-  bool single_ = true;  // every value would survive as float
-  void make_room(std::size_t size);
-
-  BufferPool buffers_;
-  std::shared_ptr<std::byte> values_;  // doubles, row by row
-  std::size_t room_ = 0;               // for so many
-  AlignedVector<double> targets_, weights_, offsets_;
+  GrowingNumbers values_;  // row by row
+  GrowingArray<double> targets_, weights_, offsets_;
 };
 
 }  // namespace muster

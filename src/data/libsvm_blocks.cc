@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "data/csv_text.h"
-#include "data/encode.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -29,50 +28,6 @@ std::uint64_t first_line(const InputFile& file, std::uint64_t begin, std::uint64
     at += got;
   }
   return end;
-}
-
-template <class T>
-void write_entries(const StagedLibsvm& block, int base, std::uint32_t* columns, T* values) {
-  const auto* indices = block.pages.at<std::uint32_t>(block.indices);
-  for (std::size_t i = 0; i < block.entries; ++i) columns[i] = indices[i] - static_cast<std::uint32_t>(base);
-  const auto convert = [&](const auto* from) {
-    for (std::size_t i = 0; i < block.entries; ++i) values[i] = static_cast<T>(from[i]);
-  };
-  if (block.single) {
-    convert(block.pages.at<float>(block.values));
-  } else {
-    convert(block.pages.at<double>(block.values));
-  }
-}
-
-template <class T>
-void build(const Encoding& encoding, std::vector<StagedLibsvm>& blocks, Shard& shard) {
-  SparseMatrix& matrix = shard.matrix.emplace<SparseMatrix>();
-  matrix.cols = encoding.feature_count();
-  std::size_t entries = 0;
-  for (const StagedLibsvm& block : blocks) {
-    matrix.rows += block.rows;
-    entries += block.entries;
-  }
-  auto& values = matrix.values.emplace<RowArray<T>>();
-  values.resize(entries);
-  matrix.columns.resize(entries);
-  matrix.row_begin.resize(matrix.rows + 1);
-  shard.targets.resize(matrix.rows);
-  const ClassesByValue classes = classes_by_value(encoding);
-  std::size_t row = 0, at = 0;
-  for (StagedLibsvm& block : blocks) {
-    write_entries(block, encoding.libsvm_base, matrix.columns.data() + at, values.data() + at);
-    for (std::size_t i = 0; i < block.rows; ++i, ++row) {
-      matrix.row_begin[row] = at;
-      at += block.pages.at<std::uint32_t>(block.lengths)[i];
-      const double label = block.pages.at<double>(block.labels)[i];
-      const double* k = find_class(classes, label);
-      shard.targets[row] = k != nullptr ? *k : label;
-    }
-    block.pages = Pages();
-  }
-  matrix.row_begin[matrix.rows] = at;
 }
 
 }  // namespace
@@ -121,45 +76,6 @@ std::string LibsvmReader::where(std::size_t row) const {
       return fmt::format("{}:{}", blocks_->file().path, line_at(blocks_->file(), blocks_->offset() + line->begin));
   }
   return blocks_->file().path;
-}
-
-StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage, PageArena& arena) {
-  StagedLibsvm block;
-  block.rows = rows.rows();
-  block.entries = rows.values.size();
-  block.single =
-      storage == StorageChoice::float32 ||
-      (storage == StorageChoice::automatic && std::all_of(rows.values.begin(), rows.values.end(), [](double x) {
-         return static_cast<double>(static_cast<float>(x)) == x;
-       }));
-  block.values = block.rows * sizeof(double);  // the labels come first
-  block.indices = block.values + block.entries * (block.single ? sizeof(float) : sizeof(double));
-  block.lengths = block.indices + block.entries * sizeof(std::uint32_t);
-  block.pages = arena.take(block.lengths + block.rows * sizeof(std::uint32_t));
-  std::copy(rows.labels.begin(), rows.labels.end(), block.pages.at<double>(block.labels));
-  std::copy(rows.indices.begin(), rows.indices.end(), block.pages.at<std::uint32_t>(block.indices));
-  if (block.single) {
-    std::transform(rows.values.begin(), rows.values.end(), block.pages.at<float>(block.values),
-                   [](double x) { return static_cast<float>(x); });
-  } else {
-    std::copy(rows.values.begin(), rows.values.end(), block.pages.at<double>(block.values));
-  }
-  for (std::size_t i = 0; i < block.rows; ++i) {
-    block.pages.at<std::uint32_t>(block.lengths)[i] =
-        static_cast<std::uint32_t>(rows.row_begin[i + 1] - rows.row_begin[i]);
-  }
-  return block;
-}
-
-Shard build_libsvm_shard(const Encoding& encoding, std::vector<StagedLibsvm> blocks, StorageChoice storage) {
-  Shard shard;
-  const bool exact = std::all_of(blocks.begin(), blocks.end(), [](const StagedLibsvm& b) { return b.single; });
-  if (storage == StorageChoice::float32 || (storage == StorageChoice::automatic && exact)) {
-    build<float>(encoding, blocks, shard);
-  } else {
-    build<double>(encoding, blocks, shard);
-  }
-  return shard;
 }
 
 }  // namespace muster

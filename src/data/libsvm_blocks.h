@@ -1,15 +1,12 @@
-// LIBSVM files read in blocks, staged compactly, and put together as CSR.
+// LIBSVM files read in blocks of whole lines.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "data/encoding.h"
 #include "data/libsvm_text.h"
-#include "data/pages.h"
 #include "data/partition.h"
-#include "data/shard.h"
 #include "data/text_source.h"
 
 namespace muster {
@@ -42,18 +39,5 @@ class LibsvmReader {
   std::uint64_t rows_counted_ = 0;
   std::int64_t bytes_read_ = 0;
 };
-
-struct StagedLibsvm {
-  std::size_t rows = 0, entries = 0;
-  bool single = false;                                           // values are floats
-  std::size_t lengths = 0, labels = 0, indices = 0, values = 0;  // offsets in pages
-  Pages pages;
-};
-
-StagedLibsvm stage_libsvm(const LibsvmRows& rows, StorageChoice storage, PageArena& arena);
-
-// Frees each block when it is done. Labels that are classes become their places (of rows to predict,
-// not all need be).
-Shard build_libsvm_shard(const Encoding& encoding, std::vector<StagedLibsvm> blocks, StorageChoice storage);
 
 }  // namespace muster

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 
 #include "data/csv_text.h"
 #include "data/number_text.h"
+#include "data/word_ends.h"
 
 namespace muster {
 namespace {
@@ -78,10 +80,23 @@ class Parser {
     return value;
   }
 
-  void parse_row() {
-    rows_.labels.push_back(number(at_, "a label (one number) followed by index:value pairs"));
+  double label() {
+    if (end_ - at_ > kReadOfNumber + 1) {
+      double value = 0;
+      const char* to = read_plain_number(at_ + (*at_ == '+'), value);
+      if (to != nullptr && token_ends(to)) {
+        at_ = to;
+        return value;
+      }
+    }
+    const double value = number(at_, "a label (one number) followed by index:value pairs");
     at_ += token().size();
-    if (at_token() && token().starts_with("qid:")) at_ += token().size();
+    return value;
+  }
+
+  void parse_row() {
+    rows_.labels.push_back(label());
+    if (at_token() && *at_ == 'q' && token().starts_with("qid:")) at_ += token().size();
     std::int64_t last = -1;
     while (at_token()) {
       parse_plain_pairs(last);
@@ -92,24 +107,49 @@ class Parser {
 
   // Pairs as nearly all are written, up to one that is for parse_pair() to say what it is.
   void parse_plain_pairs(std::int64_t& last) {
-    constexpr int kMostDigits = 7;
+    if (at_ - begin_ < 8) return;
+    while (found_ends()) {
+      if (!parse_found_pairs(last)) return;
+    }
+  }
+
+  // Whether the ends of two words or more, from at_ on, are known.
+  bool found_ends() {
+    while (next_end_ < ends_found_ && stretch_ + ends_[next_end_] < at_) ++next_end_;
+    if (next_end_ + 2 <= ends_found_) return true;
+    stretch_ = at_;
+    next_end_ = ends_found_ = 0;
+    for (std::uint32_t at = 0; at < kStretch && end_ - (stretch_ + at) >= kWordEnds; at += kWordEnds)
+      ends_found_ += write_places(word_ends(stretch_ + at), at, &ends_[ends_found_]);
+    return ends_found_ >= 2;
+  }
+
+  // Whether there may be more behind the words whose ends are known.
+  bool parse_found_pairs(std::int64_t& last) {
     const char* at = at_;
     std::size_t entry = entries_;
-    while (end_ - at > 8 + kReadOfNumber) {
-      const LeadingDigits index = leading_digits(at);
-      const auto place = static_cast<std::int64_t>(index.value);
-      if (index.count == 0 || index.count > kMostDigits || at[index.count] != ':') break;
-      if (place <= last || place < lowest_ || place > highest_) break;
+    std::size_t end = next_end_;
+    bool goes_on = true;
+    for (; goes_on && end + 2 <= ends_found_; end += 2) {
+      const char* colon = stretch_ + ends_[end];
+      const char* to = stretch_ + ends_[end + 1];
+      std::uint32_t index;
       double value;
-      const char* to = read_plain_number(at + index.count + 1, value);
-      if (to == nullptr || !token_ends(to)) break;
-      rows_.indices[entry] = static_cast<std::uint32_t>(place);
+      goes_on = is_blank(*to);
+      if (*colon != ':' || !(goes_on || ends_line(*to)) || !read_short_index(at, colon, index) || index <= last ||
+          index < lowest_ || index > highest_ || !read_short_number(colon + 1, to, value)) {
+        goes_on = false;
+        break;
+      }
+      rows_.indices[entry] = index;
       rows_.values[entry++] = value;
-      last = place;
-      at = to + is_blank(*to);
+      last = index;
+      at = to + goes_on;
     }
     at_ = at;
     entries_ = entry;
+    next_end_ = end;
+    return goes_on;
   }
 
   void parse_pair(std::int64_t& last) {
@@ -139,6 +179,11 @@ class Parser {
   std::uint32_t lowest_, highest_;
   LibsvmRows& rows_;
   std::size_t entries_ = 0;
+  // Offsets of words' ends in a stretch of text, ascending.
+  static constexpr std::uint32_t kStretch = 4096;
+  std::array<std::uint32_t, kStretch + kWordEnds> ends_;
+  const char* stretch_ = nullptr;
+  std::size_t ends_found_ = 0, next_end_ = 0;
 };
 
 // Calls use(line) for every line, without its break.

@@ -1,9 +1,12 @@
 // load() of LIBSVM files: byte ranges are cut at line breaks; the base and the number of features are agreed.
+#include <optional>
+
 #include "data/agree.h"
-#include "data/kept_blocks.h"
+#include "data/direct_entries.h"
 #include "data/libsvm_blocks.h"
 #include "data/libsvm_facts.h"
 #include "data/load_internal.h"
+#include "data/row_claim.h"
 
 namespace muster {
 
@@ -13,14 +16,19 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
   const std::vector<Piece>& own = parts[static_cast<std::size_t>(peers.rank())];
   const std::uint32_t lowest = request.options.libsvm_base == LibsvmBase::one ? 1 : 0;
   ProgressMeter meter(progress, catalog, own);
-  KeptBlocks<StagedLibsvm> blocks(request.budget);
+  RowClaim claim(request.budget);
+  std::optional<DirectEntries> entries(std::in_place, request.options.storage,
+                                       request.options.libsvm_base == LibsvmBase::zero ? 0 : 1);
   const auto all = gather_or_throw(peers, [&] {
     LibsvmFacts facts;
     LibsvmReader reader(catalog, own, lowest, kHighestLibsvmIndex);
     LibsvmRows rows;
-    PageArena arena;
     while (reader.next(rows)) {
-      blocks.add(stage_libsvm(rows, request.options.storage, arena));
+      if (entries) {
+        const double before = entries->bytes();
+        entries->add(rows);
+        if (!claim.add(entries->bytes() - before)) entries.reset();
+      }
       facts.rows_read += rows.rows();
       note_indices(rows, facts);
       note_labels(rows, enough_levels(request.target), facts.labels);
@@ -38,8 +46,9 @@ Dataset load_libsvm(const LoadRequest& request, const Catalog& catalog, const Pa
   Dataset data;
   encode_libsvm(request, facts, data);
   note_unsplittable(catalog, reader_count(request, peers.size()), data.summary.notes);
-  agree_to_hold(blocks, 0, peers, data);  // staged in about the size of the matrix
-  data.shard = build_libsvm_shard(data.encoding, blocks.release(), request.options.storage);
+  if (!agree_to_hold(claim, 0, peers, data)) entries.reset();
+  if (!entries) entries.emplace(request.options.storage, data.encoding.libsvm_base);
+  data.shard = entries->take(data.encoding, entries->rows());
   return data;
 }
 

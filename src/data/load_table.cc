@@ -9,9 +9,9 @@
 #include "data/csv_slices.h"
 #include "data/csv_text.h"
 #include "data/encode.h"
-#include "data/kept_blocks.h"
 #include "data/load_internal.h"
 #include "data/part_reader.h"
+#include "data/row_claim.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -221,7 +221,8 @@ void encode(const LoadRequest& request, const std::vector<ColumnPlan>& plan, con
 
 struct Staged {
   Stager stager;
-  KeptBlocks<StagedBlock> blocks;
+  RowClaim claim;
+  std::vector<StagedBlock> blocks;
   bool wide = false;  // some feature's cells are not floats
 };
 
@@ -233,7 +234,11 @@ Tally read_rows(TableReader& reader, std::int64_t rows_scanned, const std::vecto
       StagedBlock block = staged.stager.stage(batch, [&](std::int64_t row) { return reader.where(row); });
       for (std::size_t c = 0; c < plan.size(); ++c)
         staged.wide |= plan[c].role == Role::feature && block.columns[c].kind == StagedBlock::Kind::float64;
-      staged.blocks.add(std::move(block));
+      if (staged.claim.add(static_cast<double>(block.pages.size()))) {
+        staged.blocks.push_back(std::move(block));
+      } else {
+        staged.blocks.clear();
+      }
       meter.at(reader.bytes_read(), staged.stager.rows_read());
       peers.progress();
     }
@@ -357,7 +362,8 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   Staged staged{Stager(plan, {.missing = request.options.missing,
                               .storage = request.options.storage,
                               .enough_target_values = enough_levels(request.target)}),
-                KeptBlocks<StagedBlock>(request.budget)};
+                RowClaim(request.budget),
+                {}};
   ProgressMeter meter(progress, catalog, part.pieces);
   const Tally tally = read_rows(*reader, part.rows_scanned, plan, staged, meter, peers);
   reader.reset();
@@ -374,8 +380,9 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
   const bool wide = staged.wide || !data.encoding.fill.empty() || !layout.powers.empty();
   const bool single = request.options.storage == StorageChoice::float32 || !wide;
   const auto rows = static_cast<std::size_t>(staged.stager.rows_read() - staged.stager.rows_dropped());
-  agree_to_hold(staged.blocks, shard_bytes(layout, rows, single ? sizeof(float) : sizeof(double)), peers, data);
-  data.shard = build_shard(layout, staged.blocks.release());
+  if (!agree_to_hold(staged.claim, shard_bytes(layout, rows, single ? sizeof(float) : sizeof(double)), peers, data))
+    staged.blocks.clear();
+  data.shard = build_shard(layout, std::move(staged.blocks));
   return data;
 }
 

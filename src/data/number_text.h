@@ -17,6 +17,45 @@
 
 namespace muster {
 
+namespace number_text {
+
+inline constexpr std::uint64_t kAllZeros = 0x3030303030303030, kHighBits = 0x8080808080808080;
+
+inline std::uint64_t load_word(const char* at) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint64_t bytes;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes;
+}
+
+// Of bytes from which '0' is taken, so that digits are 0 … 9: the high bits of those that are none. A carry can only
+// come from one that is none, and goes to those behind it.
+inline std::uint64_t not_digits(std::uint64_t bytes) {
+  return ((bytes + 0x7676767676767676) | bytes) & kHighBits;
+}
+
+// Eight digits, 0 … 9 each, as one number.
+inline std::uint64_t add_up_digits(std::uint64_t digits) {
+  digits = digits * 10 + (digits >> 8);
+  constexpr std::uint64_t kPairs = 0x000000FF000000FF;
+  return ((digits & kPairs) * (100 + (std::uint64_t{1000000} << 32)) +
+          ((digits >> 16) & kPairs) * (1 + (std::uint64_t{10000} << 32))) >>
+         32;
+}
+
+inline constexpr std::array<std::uint64_t, 9> kLastBytes = [] {  // of a word in memory: so many
+  std::array<std::uint64_t, 9> masks{};
+  for (std::size_t count = 1; count < masks.size(); ++count) masks[count] = ~std::uint64_t{0} << (64 - 8 * count);
+  return masks;
+}();
+
+// The `count` digits that end at `to`, behind zeros.
+inline std::uint64_t last_digits(const char* to, std::ptrdiff_t count) {
+  return (load_word(to - 8) ^ kAllZeros) & kLastBytes[static_cast<std::size_t>(count)];
+}
+
+}  // namespace number_text
+
 // Decimal digits at the beginning of eight bytes.
 struct LeadingDigits {
   int count;            // 0 … 8
@@ -25,20 +64,10 @@ struct LeadingDigits {
 
 // at: eight readable bytes.
 inline LeadingDigits leading_digits(const char* at) {
-  static_assert(std::endian::native == std::endian::little);
-  std::uint64_t bytes;
-  std::memcpy(&bytes, at, sizeof bytes);
-  bytes ^= 0x3030303030303030;  // digits become 0 … 9
-  // A byte's high bit: it is no digit. A carry can only come from one that is none, and goes to those behind it.
-  const std::uint64_t others = ((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080;
-  const int count = std::countr_zero(others) / 8;
+  const std::uint64_t bytes = number_text::load_word(at) ^ number_text::kAllZeros;
+  const int count = std::countr_zero(number_text::not_digits(bytes)) / 8;
   if (count == 0) return {0, 0};
-  bytes <<= 64 - 8 * count;  // zeros before them
-  bytes = bytes * 10 + (bytes >> 8);
-  constexpr std::uint64_t kPairs = 0x000000FF000000FF;
-  return {count, ((bytes & kPairs) * (100 + (std::uint64_t{1000000} << 32)) +
-                  ((bytes >> 16) & kPairs) * (1 + (std::uint64_t{10000} << 32))) >>
-                     32};
+  return {count, number_text::add_up_digits(bytes << (64 - 8 * count))};  // zeros before them
 }
 
 namespace number_text {
@@ -128,6 +157,60 @@ inline const char* read_plain_number(const char* at, double& value) {
   if (!number_text::scale(mantissa, power, value)) return nullptr;
   if (negative) value = -value;
   return at;
+}
+
+// Where both ends of a word are known, no digit waits for those before it, so the processor reads several words at
+// once. Eight bytes before `to` must be readable.
+
+// One to eight digits and nothing else.
+inline bool read_short_index(const char* from, const char* to, std::uint32_t& value) {
+  const std::ptrdiff_t size = to - from;
+  if (size < 1 || size > 8) return false;
+  const std::uint64_t digits = number_text::last_digits(to, size);
+  value = static_cast<std::uint32_t>(number_text::add_up_digits(digits));
+  return number_text::not_digits(digits) == 0;
+}
+
+// [-]digits[.digits] of up to eight bytes, or [-]0. and up to sixteen digits; false where this is not the way to read
+// it.
+inline bool read_short_number(const char* from, const char* to, double& value) {
+  using namespace number_text;
+  const bool negative = *from == '-';
+  from += negative;
+  std::ptrdiff_t size = to - from;
+  std::uint64_t mantissa = 0;
+  std::ptrdiff_t fraction = 0;
+  if (size > 2 && from[0] == '0' && from[1] == '.') {
+    fraction = size -= 2;
+    if (size > 16) return false;
+    if (size > 8) {
+      const std::uint64_t first = last_digits(to - 8, size - 8);
+      if (not_digits(first) != 0) return false;
+      mantissa = add_up_digits(first) * kWholeTens[8];
+      size = 8;
+    }
+    const std::uint64_t digits = last_digits(to, size);
+    if (not_digits(digits) != 0) return false;
+    mantissa += add_up_digits(digits);
+  } else {
+    if (size < 1 || size > 8) return false;
+    std::uint64_t digits = last_digits(to, size);
+    constexpr std::uint64_t kLows = 0x7F7F7F7F7F7F7F7F, kPoints = ('.' ^ '0') * std::uint64_t{0x0101010101010101};
+    const std::uint64_t others = digits ^ kPoints;
+    const std::uint64_t points = ~(((others & kLows) + kLows) | others | kLows);  // the high bits of points
+    if (points != 0) {
+      if (size == 1) return false;
+      const int place = std::countr_zero(points) - 7;  // of the first of them; a second one is no digit
+      const std::uint64_t before = (std::uint64_t{1} << place) - 1;
+      fraction = 7 - place / 8;
+      digits = (digits & before) << 8 | (digits & ~(before << 8 | 0xFF));
+    }
+    if (not_digits(digits) != 0) return false;
+    mantissa = add_up_digits(digits);
+  }
+  if (!scale(mantissa, -static_cast<int>(fraction), value)) return false;
+  if (negative) value = -value;
+  return true;
 }
 
 }  // namespace muster

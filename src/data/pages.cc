@@ -14,17 +14,29 @@ namespace {
 
 constexpr std::size_t kMapping = 8 * kLargePage;
 
-// From a large page's beginning on.
-std::shared_ptr<std::byte> map_large_pages(std::size_t bytes) {
-  void* memory = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  const std::uintptr_t into_page = reinterpret_cast<std::uintptr_t>(memory) % kLargePage;
-  std::byte* begin = static_cast<std::byte*>(memory) + (kLargePage - into_page) % kLargePage;
+void prefer_large_pages(std::byte* memory, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
-  madvise(begin, bytes, MADV_HUGEPAGE);  // advice: where it is not taken, they are small ones
+  madvise(memory, bytes, MADV_HUGEPAGE);  // advice: where it is not taken, they are small ones
 #endif
-  const auto unmap = [memory, bytes](std::byte*) { munmap(memory, bytes + kLargePage); };
-  return {begin, unmap};
+}
+
+// From a large page's beginning on, and nothing besides. bytes: whole pages.
+std::byte* map_aligned(std::size_t bytes) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* memory = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  auto* begin = static_cast<std::byte*>(memory);
+  const std::size_t before = (kLargePage - reinterpret_cast<std::uintptr_t>(memory) % kLargePage) % kLargePage;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + bytes, kLargePage - before);
+  return begin + before;
+}
+
+std::shared_ptr<std::byte> map_large_pages(std::size_t bytes) {
+  const std::size_t whole = (bytes + kLargePage - 1) / kLargePage * kLargePage;
+  std::byte* memory = map_aligned(whole);
+  prefer_large_pages(memory, whole);
+  return {memory, [whole](std::byte* mapped) { munmap(mapped, whole); }};
 }
 
 }  // namespace
@@ -46,25 +58,45 @@ Pages PageArena::take(std::size_t bytes) {
   return {mapping_, data, bytes};
 }
 
-std::shared_ptr<std::byte> BufferPool::take(std::size_t bytes) {
-  std::shared_ptr<std::byte> buffer;
-  {
-    const std::lock_guard lock(shared_->mutex);
-    if (bytes > shared_->size) {
-      shared_->size = std::max(bytes, shared_->size / 4 * 5);
-      shared_->free.clear();
-    } else if (!shared_->free.empty()) {
-      buffer = std::move(shared_->free.back());
-      shared_->free.pop_back();
-    }
+PageBuffer::~PageBuffer() {
+  if (data_ != nullptr) munmap(data_, room_);
+}
+
+void PageBuffer::make_room(std::size_t bytes) {
+  constexpr std::size_t kLeast = std::size_t{64} << 10;
+  if (bytes <= room_) return;
+  std::size_t room = std::max({bytes, 2 * room_, kLeast});  // what is never touched costs nothing
+  const std::size_t unit = room < kLargePage ? kLeast : kLargePage;
+  room = (room + unit - 1) / unit * unit;
+  std::byte* grown = map_aligned(room);
+  if (data_ != nullptr && mremap(data_, room_, room, MREMAP_MAYMOVE | MREMAP_FIXED, grown) == MAP_FAILED) {
+    munmap(grown, room);
+    throw std::bad_alloc();
   }
-  if (!buffer) buffer = map_large_pages(shared_->size);
-  std::byte* data = buffer.get();
-  const auto give_back = [buffer = std::move(buffer), shared = shared_, size = shared_->size](std::byte*) mutable {
-    const std::lock_guard lock(shared->mutex);
-    if (size == shared->size) shared->free.push_back(std::move(buffer));
+  data_ = grown;
+  room_ = room;
+  // Small ones stay as they are: a large page would be touched whole.
+  if (room_ > kLargePage) prefer_large_pages(data_, room_);
+}
+
+PageBuffer BufferPool::take() {
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->free.empty()) return {};
+  PageBuffer buffer = std::move(shared_->free.back());
+  shared_->free.pop_back();
+  return buffer;
+}
+
+std::shared_ptr<const void> BufferPool::lend(PageBuffer buffer) {
+  struct Lent {
+    PageBuffer buffer;
+    std::shared_ptr<Shared> shared;
+    ~Lent() {
+      const std::lock_guard lock(shared->mutex);
+      shared->free.push_back(std::move(buffer));
+    }
   };
-  return {data, give_back};
+  return std::make_shared<Lent>(std::move(buffer), shared_);
 }
 
 void release_free_memory() {

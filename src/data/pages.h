@@ -53,19 +53,41 @@ class PageArena {
   std::size_t used_ = 0;
 };
 
-// Buffers of one size that are used again and again, so that they are mapped and cleared once. They may outlive the
-// pool. Threads: buffers may be let go on any.
+// Such memory that grows where it is: the system moves its pages, and nothing is copied or there twice.
+class PageBuffer {
+ public:
+  PageBuffer() = default;
+  PageBuffer(PageBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), room_(std::exchange(other.room_, 0)) {}
+  PageBuffer& operator=(PageBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(room_, other.room_);
+    return *this;
+  }
+  ~PageBuffer();
+
+  std::byte* data() const { return data_; }  // on a page
+  std::size_t room() const { return room_; }
+  // For so many bytes at least. What is there stays, what is new is uninitialised. Throws std::bad_alloc.
+  void make_room(std::size_t bytes);
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t room_ = 0;
+};
+
+// Buffers that are used again and again, so that they are mapped and cleared once. Those that are lent may outlive the
+// pool. Threads: they may be let go on any.
 class BufferPool {
  public:
-  // At least so many bytes, of a size that grows with what is asked for. Uninitialised. Throws std::bad_alloc.
-  std::shared_ptr<std::byte> take(std::size_t bytes);
-  std::size_t size() const { return shared_->size; }
+  // One that was let go, or one without room.
+  PageBuffer take();
+  std::shared_ptr<const void> lend(PageBuffer buffer);
 
  private:
   struct Shared {
     std::mutex mutex;
-    std::size_t size = 0;
-    std::vector<std::shared_ptr<std::byte>> free;
+    std::vector<PageBuffer> free;
   };
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };

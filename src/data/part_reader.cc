@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "data/csv_text.h"
+#include "data/direct_entries.h"
 #include "data/direct_rows.h"
 #include "data/encode.h"
 #include "data/libsvm_blocks.h"
@@ -130,10 +131,11 @@ class TablePart final : public PartReader {
 class LibsvmPart final : public PartReader {
  public:
   LibsvmPart(const Catalog& catalog, const std::vector<Piece>& pieces, std::size_t block_bytes, StorageChoice storage,
-             const Encoding& encoding)
+             const Encoding& encoding, std::size_t align)
       : encoding_(encoding),
-        storage_(storage),
-        reader_(std::in_place, catalog, pieces, 0, kHighestLibsvmIndex, block_bytes) {}
+        align_(align),
+        reader_(std::in_place, catalog, pieces, 0, kHighestLibsvmIndex, block_bytes),
+        entries_(storage, encoding.libsvm_base) {}
 
   bool stage() override {
     if (!reader_) return false;
@@ -141,7 +143,7 @@ class LibsvmPart final : public PartReader {
       check_indices();
       check_labels();
       rows_read_ += static_cast<std::int64_t>(rows_.rows());
-      blocks_.push_back(stage_libsvm(rows_, storage_, arena_));
+      entries_.add(rows_);
       return true;
     }
     check_row_count(static_cast<std::int64_t>(reader_->rows_counted()), rows_read_);
@@ -150,12 +152,11 @@ class LibsvmPart final : public PartReader {
     release_free_memory();  // before the matrix grows
     return false;
   }
-  double staged_bytes() const override {
-    double bytes = 0;
-    for (const StagedLibsvm& block : blocks_) bytes += static_cast<double>(block.pages.size());
-    return bytes;
+  double staged_bytes() const override { return entries_.bytes(); }
+  Shard take() override {
+    const std::size_t whole = reader_ && align_ > 0 ? entries_.rows() / align_ * align_ : 0;
+    return entries_.take(encoding_, whole > 0 ? whole : entries_.rows());
   }
-  Shard take() override { return build_libsvm_shard(encoding_, std::exchange(blocks_, {}), storage_); }
   ReadCounts counts() const override { return {rows_read_, rows_read_, 0}; }
 
  private:
@@ -179,12 +180,11 @@ class LibsvmPart final : public PartReader {
   }
 
   const Encoding& encoding_;
-  StorageChoice storage_;
+  std::size_t align_;
   std::optional<LibsvmReader> reader_;
   LibsvmRows rows_;
-  PageArena arena_;
   std::int64_t rows_read_ = 0;
-  std::vector<StagedLibsvm> blocks_;
+  DirectEntries entries_;
 };
 
 }  // namespace
@@ -241,7 +241,7 @@ std::unique_ptr<PartReader> PartFiles::open(std::size_t block_bytes, std::size_t
   if (plan_.cache) return read_cached(plan_.cache, block_bytes, align);
   const Catalog& catalog = plan_.catalog;
   if (catalog.format == Format::libsvm)
-    return std::make_unique<LibsvmPart>(catalog, plan_.pieces, block_bytes, request_.options.storage, encoding_);
+    return std::make_unique<LibsvmPart>(catalog, plan_.pieces, block_bytes, request_.options.storage, encoding_, align);
   const std::vector<WantedColumn> wanted = wanted_columns(plan_.columns);
   const bool parquet = catalog.format == Format::parquet;
   return std::make_unique<TablePart>(plan_.columns,

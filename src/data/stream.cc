@@ -6,6 +6,7 @@
 
 #include "data/csv_reader.h"
 #include "data/csv_text.h"
+#include "data/direct_entries.h"
 #include "data/encode.h"
 #include "data/libsvm_blocks.h"
 #include "data/load.h"
@@ -155,7 +156,7 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
   const ClassesByValue classes = classes_by_value(encoding);
   LoadSummary summary;
   LibsvmRows rows;
-  PageArena arena;
+  DirectEntries entries(StorageChoice::float64, encoding.libsvm_base);
   while (reader.next(rows)) {
     for (std::size_t i = 0; want_target && !classes.empty() && i < rows.rows(); ++i) {
       if (find_class(classes, rows.labels[i]) != nullptr) continue;
@@ -163,9 +164,8 @@ LoadSummary stream_libsvm(const Catalog& catalog, const Encoding& encoding, bool
                                    rows.labels[i]));
     }
     summary.rows_read += static_cast<std::int64_t>(rows.rows());
-    std::vector<StagedLibsvm> blocks;
-    blocks.push_back(stage_libsvm(rows, StorageChoice::float64, arena));
-    Shard shard = build_libsvm_shard(encoding, std::move(blocks), StorageChoice::float64);
+    entries.add(rows);
+    Shard shard = entries.take(encoding, entries.rows());
     if (!want_target) shard.targets = {};
     use(shard);
   }

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
 
+#include "data/direct_entries.h"
 #include "shard_checks.h"
 
 namespace muster {
@@ -82,23 +84,89 @@ TEST_P(DirectRowsTest, AreThoseThatAreStaged) {
 INSTANTIATE_TEST_SUITE_P(Storage, DirectRowsTest,
                          ::testing::Values(StorageChoice::automatic, StorageChoice::float32, StorageChoice::float64));
 
+TEST(DirectEntries, AreTheSameRowsInParts) {
+  LibsvmRows rows;
+  parse_libsvm("1 1:1 4:2\n2\n1 2:3\n2 1:0.5 3:0.1\n1 4:7\n", 0, 100, rows);
+  for (const int base : {0, 1}) {
+    Encoding encoding;
+    encoding.format = Format::libsvm;
+    encoding.libsvm_base = base;
+    encoding.libsvm_features = static_cast<std::uint64_t>(5 - base);
+    encoding.classes = {"1", "2"};
+    DirectEntries whole(StorageChoice::float64, 1), parts(StorageChoice::float64, 1);
+    whole.add(rows);
+    parts.add(rows);
+    parts.add(rows);
+    EXPECT_EQ(parts.bytes(), 2 * whole.bytes());
+    const Shard one = whole.take(encoding, 5);
+    EXPECT_EQ(std::get<SparseMatrix>(one.matrix).row_begin, (RowArray<std::uint64_t>{0, 2, 2, 3, 5, 6}));
+    const std::uint32_t less = static_cast<std::uint32_t>(base);
+    EXPECT_EQ(std::get<SparseMatrix>(one.matrix).columns,
+              (RowArray<std::uint32_t>{1 - less, 4 - less, 2 - less, 1 - less, 3 - less, 4 - less}));
+    EXPECT_EQ(one.targets, (RowArray<double>{0, 1, 0, 1, 0}));
+    const Shard first = parts.take(encoding, 3), second = parts.take(encoding, 4);
+    EXPECT_EQ(parts.rows(), 3u);
+    Shard all = first;
+    append_rows(all, second);
+    append_rows(all, parts.take(encoding, 3));
+    expect_same(slice_rows(all, 0, 5), one);
+    expect_same(slice_rows(all, 5, 10), one);
+  }
+}
+
 TEST(BufferPools, UseAgainWhatIsLetGo) {
-  std::shared_ptr<std::byte> kept;
+  std::shared_ptr<const void> kept;
+  PageBuffer last;
   {
     BufferPool pool;
-    std::shared_ptr<std::byte> one = pool.take(1000);
-    const std::shared_ptr<std::byte> two = pool.take(900);
-    EXPECT_NE(one.get(), two.get());
-    const std::byte* first = one.get();
-    one.get()[5] = std::byte{7};  // memory mapped anew would be cleared
-    one.reset();
-    one = pool.take(1);
-    EXPECT_EQ(one.get(), first);
-    EXPECT_EQ(one.get()[5], std::byte{7});
-    kept = pool.take(pool.size() + 1);
-    EXPECT_GE(pool.size(), 1001u);
+    PageBuffer one = pool.take();
+    EXPECT_EQ(one.room(), 0u);
+    one.make_room(1000);
+    std::byte* first = one.data();
+    first[5] = std::byte{7};  // memory mapped anew would be cleared
+    std::shared_ptr<const void> lent = pool.lend(std::move(one));
+    EXPECT_EQ(pool.take().room(), 0u);
+    lent.reset();
+    PageBuffer again = pool.take();
+    EXPECT_EQ(again.data(), first);
+    EXPECT_EQ(again.data()[5], std::byte{7});
+    kept = pool.lend(std::move(again));
+    last = std::move(again);
+    EXPECT_EQ(last.room(), 0u);
   }
-  std::memset(kept.get(), 1, 1001);  // the pool is gone, this is not
+  kept.reset();  // the pool is gone
+}
+
+TEST(PageBuffers, GrowWithWhatTheyHold) {
+  PageBuffer buffer;
+  std::size_t filled = 0;
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{70'000}, std::size_t{3} << 20, std::size_t{40} << 20}) {
+    buffer.make_room(bytes);
+    ASSERT_GE(buffer.room(), bytes);
+    for (; filled < buffer.room(); filled += 1000) buffer.data()[filled] = static_cast<std::byte>(filled / 1000);
+  }
+  for (std::size_t at = 0; at < filled; at += 1000) ASSERT_EQ(buffer.data()[at], static_cast<std::byte>(at / 1000));
+}
+
+TEST(GrowingNumbers, AreFloatsAsLongAsThatChangesNone) {
+  GrowingNumbers numbers(StorageChoice::automatic);
+  const auto add = [&](double x, std::size_t count, bool survive) {
+    numbers.extend(count, survive, [&](auto* to) {
+      for (std::size_t k = 0; k < count; ++k) to[k] = static_cast<std::remove_pointer_t<decltype(to)>>(x);
+    });
+  };
+  add(0.5, 100'000, true);
+  EXPECT_EQ(numbers.width(), sizeof(float));
+  add(0.1, 7, false);
+  add(2, 3, true);
+  EXPECT_EQ(numbers.size(), 100'010u);
+  const auto first = std::get<RowArray<double>>(numbers.take(100'001));
+  EXPECT_EQ(std::count(first.begin(), first.end(), 0.5), 100'000);
+  EXPECT_EQ(first[100'000], 0.1);
+  const auto rest = std::get<RowArray<double>>(numbers.take(9));
+  EXPECT_EQ(rest, (RowArray<double>{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 2, 2, 2}));
+  add(3, 1, true);  // anew
+  EXPECT_EQ(std::get<RowArray<float>>(numbers.take(1)), RowArray<float>{3});
 }
 
 TEST(PageArenas, GiveStretchesThatOutliveThem) {

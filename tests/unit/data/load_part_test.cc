@@ -269,9 +269,9 @@ TEST(RowBudget, RowsThatExceedItAreStreamedByAll) {
   }
   const double target = sizeof(double), wide = sizeof(double), index = sizeof(std::uint32_t);
   expect_streamed_below(request_for(dir.file("a.csv", dense), "y"), 20'000 * (3 * wide + target));
-  // Staged: besides entries and label, the length of a row.
+  // Besides entries and label, where a row begins.
   expect_streamed_below(request_for(dir.file("a.svm", sparse), ""),
-                        20'000 * (3 * (sizeof(float) + index) + target + sizeof(std::uint32_t)));
+                        20'000 * (3 * (sizeof(float) + index) + target + sizeof(std::uint64_t)));
 }
 
 TEST(AppendRows, FloatAndDoubleBecomeDouble) {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "data/libsvm_text.h"
+#include "data/word_ends.h"
 
 namespace muster {
 namespace {
@@ -119,6 +120,62 @@ TEST(NumberText, NearTies) {
   }
 }
 
+// Checks one spelling against from_chars; whether it was read.
+bool agrees_where_the_end_is_known(const std::string& spelled) {
+  const std::string text = "12345:7." + spelled + "9.";  // what stands around it does not matter
+  const char* from = text.data() + 8;
+  const char* to = from + spelled.size();
+  double value = 0, truth = 0;
+  const auto [end, error] = std::from_chars(from, to, truth);
+  const bool is_number = error == std::errc() && end == to && !spelled.empty();
+  std::uint32_t index = 0, true_index = 0;
+  const auto [index_end, index_error] = std::from_chars(from, to, true_index);
+  if (read_short_index(from, to, index)) {
+    EXPECT_TRUE(index_error == std::errc() && index_end == to) << spelled;
+    EXPECT_EQ(index, true_index) << spelled;
+  }
+  if (!read_short_number(from, to, value)) return false;
+  EXPECT_TRUE(is_number) << spelled;
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(value), std::bit_cast<std::uint64_t>(truth)) << spelled;
+  return true;
+}
+
+TEST(NumberText, WordsWhoseEndsAreKnown) {
+  for (const char* plain : {"0", "-0", "7", "12345678", "1234.678", ".5", "5.", "-.25", "0.", "-0.0",
+                            "0.1234567890123456", "-0.123456789", "-1234.678", "0.00000001"})
+    EXPECT_TRUE(agrees_where_the_end_is_known(plain)) << plain;
+  for (const char* other : {"", "-", ".", "-.", "+1", "123456789", "1.2.3", "0.1.2", "0.12345678901234567", "1e5",
+                            "--1", "0.-1", "x", "0.x", "1:2", "12 4"})
+    EXPECT_FALSE(agrees_where_the_end_is_known(other)) << other;
+  std::mt19937_64 random(5);
+  int read = 0;
+  for (int round = 0; round < 300'000 && !HasFailure(); ++round) {
+    std::string word;
+    const std::string_view letters = random() % 8 == 0 ? "0123456789.-+e:x" : "01234567899999.-";
+    for (std::size_t size = random() % 18; size > 0; --size) word += letters[random() % letters.size()];
+    read += agrees_where_the_end_is_known(random() % 2 == 0 ? word : "0." + word);
+  }
+  EXPECT_GT(read, 10'000);
+}
+
+TEST(WordEnds, AreColonsBlanksAndControlCharacters) {
+  std::mt19937_64 random(6);
+  for (int round = 0; round < 20'000; ++round) {
+    char bytes[kWordEnds];
+    std::vector<std::uint32_t> expected;
+    const std::uint64_t one_in = 1 + random() % 40;
+    for (std::uint32_t i = 0; i < kWordEnds; ++i) {
+      bytes[i] = random() % one_in == 0 ? " :\t\n\r:"[random() % 6] : static_cast<char>(random());
+      if (bytes[i] == ':' || static_cast<unsigned char>(bytes[i]) <= ' ') expected.push_back(1000 + i);
+    }
+    const std::uint64_t ends = word_ends(bytes);
+    ASSERT_EQ(ends, word_ends_portably(bytes));
+    std::uint32_t places[kWordEnds];
+    const std::size_t count = write_places(ends, 1000, places);
+    ASSERT_EQ(std::vector<std::uint32_t>(places, places + count), expected);
+  }
+}
+
 TEST(LibsvmText, ValuesAreThoseOfStrtod) {
   std::mt19937_64 random(4);
   std::normal_distribution<double> normal;
@@ -128,7 +185,8 @@ TEST(LibsvmText, ValuesAreThoseOfStrtod) {
   for (int row = 0; row < 2'000; ++row) {
     const auto spell = [&](double x) {
       const std::string spelled = random() % 3 == 0   ? fmt::format("{}", x)
-                                  : random() % 2 == 0 ? fmt::format("{:.5g}", x)
+                                  : random() % 3 == 0 ? fmt::format("{:.5g}", x)
+                                  : random() % 2 == 0 ? fmt::format("{:.6f}", x / 1e4)
                                                       : fmt::format("{:+.17e}", x);
       truth.push_back(std::strtod(spelled.c_str(), nullptr));
       return spelled;
