@@ -40,15 +40,15 @@ class Memory final : public DescentDirection {
     next_.y.resize(to.w.size());
     for (std::size_t j = 0; j < to.w.size(); ++j) next_.s[j] = to.w[j] - from.w[j];
     for (std::size_t j = 0; j < to.w.size(); ++j) next_.y[j] = to.gradient[j] - from.gradient[j];
-    // By pair, the newest last: [s·g, y·g, s·y', y·s', y·y'] with the newest s', y'; and [s'·s'].
+    // By pair, the newest last: [s·g, y·g, s·y', y·y'] with the newest y'; and [s'·s'] of the newest.
     std::vector<double> products = products_with(to.gradient);
     problem_.sum_over_blocks(products);
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      pairs_[i].sg = products[5 * i];
-      pairs_[i].yg = products[5 * i + 1];
+      pairs_[i].sg = products[kProducts * i];
+      pairs_[i].yg = products[kProducts * i + 1];
     }
-    const double* own = products.data() + 5 * pairs_.size();
-    const double sy = own[2], yy = own[4], ss = own[5];
+    const double* own = products.data() + kProducts * pairs_.size();
+    const double sy = own[2], yy = own[3], ss = own[4];
     if (!(sy > std::numeric_limits<double>::epsilon() * std::sqrt(ss) * std::sqrt(yy))) return;
     add_next(products);
     if (pairs_.size() > most_) drop_oldest();
@@ -63,9 +63,10 @@ class Memory final : public DescentDirection {
  private:
   struct Pair {
     std::vector<double> s, y;
-    std::vector<double> sy, yy;  // s·y_j and y·y_j, for every pair j
+    std::vector<double> sy, yy;  // s·y_j and y·y_j, for the pair itself and then the newer ones j
     double sg = 0, yg = 0;       // s·g and y·g
   };
+  static constexpr std::size_t kProducts = 4;  // of a pair, in a round
   struct Combination {
     double of_gradient = 1;
     std::vector<double> of_s, of_y;
@@ -73,19 +74,18 @@ class Memory final : public DescentDirection {
 
   std::vector<double> products_with(std::span<const double> gradient) const {
     const std::size_t n = next_.s.size();
-    std::vector<double> sums(5 * (pairs_.size() + 1) + 1, 0.0);
+    std::vector<double> sums(kProducts * (pairs_.size() + 1) + 1, 0.0);
     for (std::size_t begin = 0; begin < n; begin += kTogether) {
       const auto part = [&](std::span<const double> x) { return x.subspan(begin, std::min(kTogether, n - begin)); };
       const auto new_s = part(next_.s), new_y = part(next_.y), g = part(gradient);
       for (std::size_t i = 0; i <= pairs_.size(); ++i) {
         const Pair& pair = i < pairs_.size() ? pairs_[i] : next_;
         const auto s = part(pair.s), y = part(pair.y);
-        double* sum = sums.data() + 5 * i;
+        double* sum = sums.data() + kProducts * i;
         sum[0] += dot(s, g);
         sum[1] += dot(y, g);
         sum[2] += dot(s, new_y);
-        sum[3] += dot(y, new_s);
-        sum[4] += dot(y, new_y);
+        sum[3] += dot(y, new_y);
       }
       sums.back() += dot(new_s, new_s);
     }
@@ -95,19 +95,12 @@ class Memory final : public DescentDirection {
   void add_next(const std::vector<double>& products) {
     pairs_.push_back(std::move(next_));
     next_ = {};
-    Pair& newest = pairs_.back();
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      const double* product = products.data() + 5 * i;
-      Pair& pair = pairs_[i];
-      if (&pair != &newest) {
-        pair.sy.push_back(product[2]);
-        pair.yy.push_back(product[4]);
-      }
-      newest.sy.push_back(product[3]);
-      newest.yy.push_back(product[4]);
+      pairs_[i].sy.push_back(products[kProducts * i + 2]);
+      pairs_[i].yy.push_back(products[kProducts * i + 3]);
     }
-    newest.sg = products[products.size() - 6];
-    newest.yg = products[products.size() - 5];
+    pairs_.back().sg = products[products.size() - 5];
+    pairs_.back().yg = products[products.size() - 4];
   }
 
   void drop_oldest() {
@@ -115,28 +108,28 @@ class Memory final : public DescentDirection {
     next_.sy.clear();
     next_.yy.clear();
     pairs_.erase(pairs_.begin());
-    for (Pair& pair : pairs_) {
-      pair.sy.erase(pair.sy.begin());
-      pair.yy.erase(pair.yy.begin());
-    }
   }
 
   // r = Hg.
   Combination recursion() const {
     const std::size_t k = pairs_.size();
     if (k == 0) return {};
-    const double gamma = pairs_[k - 1].sy[k - 1] / pairs_[k - 1].yy[k - 1];
+    const auto sy = [&](std::size_t i, std::size_t newer) { return pairs_[i].sy[newer - i]; };
+    const auto yy = [&](std::size_t i, std::size_t j) {
+      return pairs_[std::min(i, j)].yy[std::max(i, j) - std::min(i, j)];
+    };
+    const double gamma = sy(k - 1, k - 1) / yy(k - 1, k - 1);
     std::vector<double> a(k), of_s(k);
     for (std::size_t i = k; i-- > 0;) {
       double sq = pairs_[i].sg;
-      for (std::size_t j = i + 1; j < k; ++j) sq -= a[j] * pairs_[i].sy[j];
-      a[i] = sq / pairs_[i].sy[i];
+      for (std::size_t j = i + 1; j < k; ++j) sq -= a[j] * sy(i, j);
+      a[i] = sq / sy(i, i);
     }
     for (std::size_t i = 0; i < k; ++i) {
       double yq = pairs_[i].yg, yr = 0;
-      for (std::size_t j = 0; j < k; ++j) yq -= a[j] * pairs_[i].yy[j];
-      for (std::size_t j = 0; j < i; ++j) yr += of_s[j] * pairs_[j].sy[i];
-      of_s[i] = a[i] - (gamma * yq + yr) / pairs_[i].sy[i];
+      for (std::size_t j = 0; j < k; ++j) yq -= a[j] * yy(i, j);
+      for (std::size_t j = 0; j < i; ++j) yr += of_s[j] * sy(j, i);
+      of_s[i] = a[i] - (gamma * yq + yr) / sy(i, i);
     }
     for (double& of_y : a) of_y *= -gamma;
     return {gamma, std::move(of_s), std::move(a)};

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <utility>
+#include <vector>
 
 #include "quadratic.h"
 
@@ -74,30 +77,51 @@ TEST(Lbfgs, IllConditionedQuadraticInAFewHundredRounds) {
   for (std::size_t t = 1; t < f.values.size(); ++t) EXPECT_LE(f.values[t], f.values[t - 1]);
 }
 
-// Tells φ before anything on the line is evaluated.
-class SeenAlong : public Quadratic {
+// Tells φ on a line that was begun, without counting it as an evaluation.
+class KnownOnLines : public Quadratic {
  public:
   using Quadratic::Quadratic;
-  bool looks_along() const override { return true; }
-  void look_along(std::span<const double> a, std::span<const double> b) override {
-    a_.assign(a.begin(), a.end());
-    b_.assign(b.begin(), b.end());
-  }
   OnLine on_line(double t) override {
     std::vector<double> w(a_), gradient(a_);
     for (std::size_t j = 0; j < w.size(); ++j) w[j] += t * (b_[j] - a_[j]);
     OnLine at{Quadratic::value_and_gradient(w, gradient), 0};
     for (std::size_t j = 0; j < w.size(); ++j) at.slope += gradient[j] * (b_[j] - a_[j]);
+    if (std::isinf(at.value)) at.value -= at.value;  // not a number, as sums of what is not finite may be
     --evaluations;
     return at;
   }
+
+ protected:
+  void set_line(std::span<const double> a, std::span<const double> b) {
+    a_.assign(a.begin(), a.end());
+    b_.assign(b.begin(), b.end());
+  }
+  std::vector<double> a_, b_;
+};
+
+// Before anything on the line is evaluated.
+class SeenAlong : public KnownOnLines {
+ public:
+  using KnownOnLines::KnownOnLines;
+  bool looks_along() const override { return true; }
+  void look_along(std::span<const double> a, std::span<const double> b) override { set_line(a, b); }
   double value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) override {
     for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(w[j], a_[j] + t * (b_[j] - a_[j]), 1e-12);
     return value_and_gradient(w, gradient);
   }
+  void curvature_product(std::span<const double>, std::span<double>) override { FAIL() << "a pass for nothing"; }
+};
 
- private:
-  std::vector<double> a_, b_;
+// Once both ends are evaluated.
+class KnownBetween : public KnownOnLines {
+ public:
+  using KnownOnLines::KnownOnLines;
+  bool begin_line(std::span<const double> a, std::span<const double> b) override {
+    set_line(a, b);
+    return true;
+  }
+  const std::vector<double>& begins() const { return a_; }
+  const std::vector<double>& other_end() const { return b_; }
 };
 
 // One evaluation a round, the first one's step found on its line too: n steps again, by close searches.
@@ -117,6 +141,26 @@ TEST(Lbfgs, ALineThatIsSeenCostsOneEvaluation) {
   EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
   EXPECT_EQ(f.evaluations, result.rounds);
   EXPECT_EQ(f.evaluations, result.evaluations);
+}
+
+// A first trial too short or too long, then scalars alone, and one evaluation at the step taken.
+TEST(LineSearch, OfALineKnownBetweenItsEndsCostsTwoEvaluations) {
+  for (const double first : {1e-3, 40.0}) {
+    KnownBetween f({1, 9}, {2, -1});  // at 0: g = (−2, 9), φ(α) least at gᵀg/gᵀHg = 85/733
+    LineSearch search(f, {});
+    Point from{{0, 0}, {0, 0}};
+    evaluate(f, from);
+    const std::vector<double> direction = {2, -9};
+    ASSERT_EQ(search.search(from, direction, -85, first), LineSearch::End::found) << first;
+    EXPECT_EQ(search.evaluations(), 2);
+    EXPECT_EQ(f.evaluations, 3);
+    EXPECT_EQ(f.begins(), from.w);
+    EXPECT_EQ(f.other_end(), (std::vector<double>{2 * first, -9 * first}));
+    const Point& found = search.point();
+    EXPECT_NEAR(found.w[0] / 2 * 733 / 85, 1, 0.1);  // |φ'| ≤ 0.1 |φ'(0)|
+    EXPECT_EQ(found.gradient[0], found.w[0] - 2);
+    EXPECT_EQ(found.gradient[1], 9 * (found.w[1] + 1));
+  }
 }
 
 // f(w) = Σ 100 (w_{2k+1} − w_{2k}²)² + (1 − w_{2k})², minimum 0 at (1, …, 1).
@@ -174,20 +218,28 @@ std::vector<double> two_loops(const std::vector<std::vector<double>>& points,
   return q;
 }
 
-// Whatever the step, it goes along the textbook's direction; of more rounds than are remembered.
+// Whatever the step, it goes along the textbook's direction; of more rounds than are remembered, of more coordinates
+// than are worked on together.
 TEST(Lbfgs, DirectionsAreThoseOfTheTwoLoops) {
-  Rosenbrock f({1, 1, 1, 1}, {0, 0, 0, 0});
-  f.stop_at = 20;
-  minimise_lbfgs(f, {-1.2, 1, 0.7, 1.9}, {.descent = {}, .memory = 4});
-  ASSERT_EQ(f.path.size(), 20u);
-  std::vector<std::vector<double>> points, gradients;
-  for (std::size_t k = 0; k + 1 < f.path.size(); ++k) {
-    points.push_back(f.path[k]);
-    f.value_and_gradient(f.path[k], gradients.emplace_back(4));
-    const std::vector<double> p = two_loops(points, gradients, 4);
-    const double step = (f.path[k + 1][0] - f.path[k][0]) / p[0];
-    for (std::size_t j = 0; j < 4; ++j)
-      EXPECT_NEAR(f.path[k + 1][j] - f.path[k][j], step * p[j], 1e-6 * std::abs(step * p[j])) << k;
+  for (const std::size_t n : {4, 2502}) {
+    const std::vector<double> usual = {-1.2, 1, 0.7, 1.9};
+    std::vector<double> start(n);
+    for (std::size_t j = 0; j < n; ++j) start[j] = usual[j % 4] + 1e-4 * static_cast<double>(j / 4);
+    Rosenbrock f(std::vector<double>(n, 1), std::vector<double>(n, 0));
+    f.stop_at = 20;
+    minimise_lbfgs(f, start, {.descent = {}, .memory = 4});
+    ASSERT_EQ(f.path.size(), 20u);
+    std::vector<std::vector<double>> points, gradients;
+    for (std::size_t k = 0; k + 1 < f.path.size(); ++k) {
+      points.push_back(f.path[k]);
+      f.value_and_gradient(f.path[k], gradients.emplace_back(n));
+      const std::vector<double> p = two_loops(points, gradients, 4);
+      const double step = (f.path[k + 1][0] - f.path[k][0]) / p[0];
+      double largest = 0;
+      for (const double part : p) largest = std::max(largest, std::abs(step * part));
+      for (std::size_t j = 0; j < n; ++j)
+        ASSERT_NEAR(f.path[k + 1][j] - f.path[k][j], step * p[j], 1e-6 * largest) << k << " " << j;
+    }
   }
 }
 
@@ -227,15 +279,92 @@ TEST(LineSearch, EndsMeetTheWolfeConditions) {
   }
 }
 
-// Near the minimum of 1 + x²/2 the values are all 1: only the slope can tell where it is.
+// Near the minimum of 1 + x²/2 the values are all 1, or one rounding more wherever they are not those of the start:
+// only the slope can tell where it is.
 TEST(LineSearch, ValuesEqualToRoundingLeaveItToTheSlope) {
-  Line line([](double x) { return 1 + x * x / 2; }, [](double x) { return x; });
-  LineSearch search(line, {.curvature = 0.01});
-  Point from{{1e-9}, {0}};
-  evaluate(line, from);
-  const std::vector<double> direction = {-1e-9};
-  ASSERT_EQ(search.search(from, direction, -1e-18, 1.7), LineSearch::End::found);
-  EXPECT_LE(std::abs(search.point().w[0]), 1e-11);
+  for (const double more : {0.0, std::numeric_limits<double>::epsilon()}) {
+    Line line([=](double x) { return 1 + x * x / 2 + (x == 1e-9 ? 0 : more); }, [](double x) { return x; });
+    LineSearch search(line, {.curvature = 0.01});
+    Point from{{1e-9}, {0}};
+    evaluate(line, from);
+    const std::vector<double> direction = {-1e-9};
+    ASSERT_EQ(search.search(from, direction, -1e-18, 1.7), LineSearch::End::found);
+    EXPECT_LE(std::abs(search.point().w[0]), 1e-11);
+  }
+}
+
+// Of a function with many valleys it ends at the lowest of the trials that meet the first condition.
+TEST(LineSearch, NoTrialThatWillDoIsLower) {
+  for (double first = 0.05; first < 20; first *= 1.3) {
+    std::vector<std::pair<double, double>> seen;
+    const auto value = [&](double a) {
+      seen.emplace_back(a, 0.1 * (a - 4) * (a - 4) + std::sin(5 * a) / 3);
+      return seen.back().second;
+    };
+    Line line(value, [](double a) { return 0.2 * (a - 4) + 5 * std::cos(5 * a) / 3; });
+    LineSearch search(line, {.curvature = 0.05});
+    Point from{{0.5}, {0}};
+    evaluate(line, from);
+    const std::vector<double> direction = {1};
+    ASSERT_LT(from.gradient[0], 0);
+    ASSERT_EQ(search.search(from, direction, from.gradient[0], first), LineSearch::End::found) << first;
+    for (const auto& [a, trial] : seen)
+      if (trial <= from.value + 1e-4 * (a - 0.5) * from.gradient[0]) {
+        EXPECT_LE(search.point().value, trial) << first;
+      }
+  }
+}
+
+// Only rising where the slopes say that it falls is; being out of trials, or at the floor of rounding, is not.
+TEST(LineSearch, WhatContradictsIsARiseAgainstTheSlopes) {
+  double curvature = 0, slope = -1;
+  Line line([&](double x) { return 1 + x + curvature * x * x; }, [&](double) { return slope; });
+  LineSearch search(line, {.max_trials = 3});
+  Point from{{0}, {-1}, 1, 1};
+  const std::vector<double> direction = {1};
+  ASSERT_EQ(search.search(from, direction, -1, 1), LineSearch::End::none);
+  EXPECT_TRUE(search.contradicted());
+  // 1 + x², from a point where only rounding says that it falls, with a step far too long.
+  Line convex([](double x) { return 1 + x * x; }, [](double x) { return 2 * x - 1e-20; });
+  LineSearch other(convex, {.max_trials = 3});
+  from.gradient = {-1e-20};
+  from.square = 1e-40;
+  ASSERT_EQ(other.search(from, direction, -1e-20, 1e6), LineSearch::End::none);
+  EXPECT_FALSE(other.contradicted());
+  // What an earlier search saw is not of this one.
+  Line either([&](double x) { return curvature == 0 ? 1.0 : 1 + curvature * x; }, [&](double) { return slope; });
+  LineSearch both(either, {.max_trials = 3});
+  curvature = 1;
+  from.gradient = {-1};
+  from.square = 1;
+  ASSERT_EQ(both.search(from, direction, -1, 1), LineSearch::End::none);
+  EXPECT_TRUE(both.contradicted());
+  curvature = 0;
+  from.gradient = {slope = -1e-20};
+  from.square = 1e-40;
+  ASSERT_EQ(both.search(from, direction, slope, 1), LineSearch::End::none);
+  EXPECT_FALSE(both.contradicted());
+}
+
+// 1 − x, and a wall at 10: two slopes that all but agree make a step that no search of three trials comes back from.
+TEST(Lbfgs, ForgetsPairsThatLeadNowhere) {
+  const auto value = [](double x) { return 1 - x + 1e-9 * x * x / 2 + (x > 10 ? 50 * (x - 10) * (x - 10) : 0); };
+  const auto slope = [](double x) { return -1 + 1e-9 * x + (x > 10 ? 100 * (x - 10) : 0); };
+  Line line(value, slope);
+  LbfgsOptions options{.descent = {.max_rounds = 60}};
+  options.descent.line_search.max_trials = 3;
+  const SolverResult result = minimise_lbfgs(line, {0}, options);
+  EXPECT_NEAR(result.w[0], 10.01, 1e-6) << result.detail;
+}
+
+// Where nothing is known of the curvature the first step is one of length 1.
+TEST(Lbfgs, StartsWhereTheCurvatureIsSaidToBeNone) {
+  Quadratic f({1, 1}, {3, 4});
+  f.reported_curvature = 0;
+  f.stop_at = 2;
+  const SolverResult result = minimise_lbfgs(f, {0, 0}, {});
+  EXPECT_NEAR(result.w[0], 0.6, 1e-15);
+  EXPECT_NEAR(result.w[1], 0.8, 1e-15);
 }
 
 TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
@@ -244,6 +373,12 @@ TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
   f.finite_within = 3.5;
   const SolverResult result = minimise_lbfgs(f, {0, 0}, {.descent = {.max_rounds = 100}});
   EXPECT_LT(largest_difference(result.w, {3, 4}), 1e-9);
+  SeenAlong seen({1, 1}, {3, 4});
+  seen.finite_within = 3.5;
+  EXPECT_LT(largest_difference(minimise_lbfgs(seen, {0, 0}, {.descent = {.max_rounds = 100}}).w, {3, 4}), 1e-9);
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  Line line([](double x) { return (x - 3) * (x - 3); }, [](double x) { return x > 3.5 ? kNone : 2 * (x - 3); });
+  EXPECT_NEAR(minimise_lbfgs(line, {0}, {.descent = {.max_rounds = 100}}).w[0], 3, 1e-9);
 }
 
 TEST(Lbfgs, DivergedKeepsTheLastFinitePoint) {
@@ -291,6 +426,9 @@ TEST(Lbfgs, BreaksOffALineSearchWhenAskedToStop) {
   EXPECT_EQ(f.evaluations, 4);
   EXPECT_EQ(result.detail, "as the test asked");
   EXPECT_EQ(result.w, (std::vector<double>{0, 0}));
+  SeenAlong seen({1, 1}, {3, 4});
+  seen.stop_after_evaluations = 2;  // heard at the end of a line that is seen
+  EXPECT_EQ(minimise_lbfgs(seen, {0, 0}, {}).w, (std::vector<double>{0, 0}));
 }
 
 }  // namespace
