@@ -94,22 +94,12 @@ OnlineColumn* OnlineColumns::make_group(std::uint32_t group) {
   return there;
 }
 
-OnlineTotals& OnlineTotals::operator+=(const OnlineTotals& more) {
-  rows += more.rows;
-  weight += more.weight;
-  size += more.size;
-  target_square += more.target_square;
-  loss += more.loss;
-  return *this;
-}
-
-OnlineTotals& OnlineTotals::operator-=(const OnlineTotals& less) {
-  rows -= less.rows;
-  weight -= less.weight;
-  size -= less.size;
-  target_square -= less.target_square;
-  loss -= less.loss;
-  return *this;
+void OnlineTotals::add(const OnlineTotals& others, double times) {
+  rows += times * others.rows;
+  weight += times * others.weight;
+  size += times * others.size;
+  target_square += times * others.target_square;
+  loss += times * others.loss;
 }
 
 double OnlineModel::coefficient_of(const OnlineColumn& column, double weight, bool penalised) const {

@@ -92,8 +92,8 @@ struct OnlineTotals {
   double target_square = 0;  // Σ s_i y_i²
   double loss = 0;           // Σ s_i loss_i, each before the step of its row
 
-  OnlineTotals& operator+=(const OnlineTotals& more);
-  OnlineTotals& operator-=(const OnlineTotals& less);
+  // Adds `times` what others come to.
+  void add(const OnlineTotals& others, double times = 1);
 };
 
 struct OnlineModel {

@@ -48,7 +48,8 @@ bool OnePass::sorted() const {
 
 OnlineTotals OnePass::exchange(const OnlineTotals& more) {
   const std::lock_guard lock(mutex_);
-  return totals_ += more;
+  totals_.add(more);
+  return totals_;
 }
 
 std::optional<double> OnePass::place_of(double label) {
@@ -119,7 +120,7 @@ bool OnePassLearner::learn(const Shard& rows) {
       OnlineTotals done = totals_;
       steps_.take(matrix, data, begin, std::min(begin + kRowsPerExchange, rows.rows()), totals_);
       std::swap(done, totals_);
-      done -= totals_;
+      done.add(totals_, -1);
       totals_ = shared_.exchange(done);
     }
   });

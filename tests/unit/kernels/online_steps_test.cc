@@ -79,6 +79,37 @@ TEST(OnlineSteps, FirstStepWithPenaltiesByHand) {
   }
 }
 
+// Neither learned from nor counted.
+TEST(OnlineSteps, RowsOfNoWeightAreNotThere) {
+  OnlineRows without, with;
+  for (int i = 0; i < 9; ++i) {
+    without.add({{0, 1.0 + i}, {1, -2.0}}, i % 2);
+    with.add({{0, 50.0}, {2, 1.0}}, 1, 0);
+    with.add({{0, 1.0 + i}, {1, -2.0}}, i % 2);
+  }
+  OnlineModel one, other;
+  one.problem = other.problem = {.rule = OnlineRule::ftrl, .l2 = 0.01};
+  const OnlineTotals totals = learn_all(one, without), same = learn_all(other, with);
+  EXPECT_EQ(same.rows, 9);
+  EXPECT_EQ(same.loss, totals.loss);
+  for (const std::uint32_t j : {0U, 1U, 2U})
+    EXPECT_EQ(other.coefficient(j, same.weight), one.coefficient(j, totals.weight)) << j;
+}
+
+// What margins are measured in is not known while all targets are 0; nothing is to be learned from them either.
+TEST(OnlineSteps, TargetsThatAreAllZeroLeaveAModelOfZeros) {
+  for (const OnlineRule rule : {OnlineRule::adagrad, OnlineRule::ftrl}) {
+    OnlineModel model;
+    model.problem = {.rule = rule, .function = RowFunction::squared};
+    OnlineRows rows;
+    for (int i = 0; i < 3; ++i) rows.add({{0, 2.0}}, 0);
+    const OnlineTotals totals = learn_all(model, rows);
+    EXPECT_EQ(model.coefficient(0, totals.weight), 0);
+    EXPECT_EQ(model.intercept_at(totals.weight), 0);
+    EXPECT_EQ(totals.loss, 0);
+  }
+}
+
 // Columns by number; −1 is the intercept.
 class PlainLoop {
  public:

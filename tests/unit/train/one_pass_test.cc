@@ -75,6 +75,80 @@ TEST(OnePass, SortedTargetsAreNoticed) {
   }
 }
 
+// Half of a run's targets lie `apart` above its middle and half below: of the variance 1/(1 + apart²) is between runs.
+void add_run(TargetOrder& order, double middle, double apart) {
+  std::vector<double> targets(TargetOrder::kRun);
+  for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = middle + (i % 2 == 0 ? apart : -apart);
+  order.add(targets);
+}
+
+TEST(TargetOrders, ItIsTheShareOfTheVarianceBetweenRunsThatTells) {
+  for (const double apart : {0.5, 1.0, 3.0, 15.0}) {
+    TargetOrder order, one, other;
+    for (int run = 0; run < 8; ++run) {
+      add_run(order, 100 + (run % 2 == 0 ? 1 : -1), apart);
+      add_run(run < 4 ? one : other, 100 + (run < 4 ? 1 : -1), apart);
+    }
+    EXPECT_EQ(order.sorted(), apart <= 1) << apart;
+    // Each of two learners sees targets that are alike; together they know better.
+    EXPECT_FALSE(one.sorted() || other.sorted());
+    one.add(other);
+    EXPECT_EQ(one.sorted(), apart <= 1) << apart;
+  }
+}
+
+TEST(TargetOrders, FewRunsTellNothing) {
+  TargetOrder order;
+  for (int run = 0; run < 3; ++run) add_run(order, run, 0);
+  EXPECT_FALSE(order.sorted());
+  add_run(order, 3, 0);
+  EXPECT_TRUE(order.sorted());
+}
+
+TEST(OnePass, EveryWholeRunIsLookedAt) {
+  const OnlineProblem squared{.rule = OnlineRule::adagrad, .function = RowFunction::squared};
+  for (const std::size_t count : {4 * TargetOrder::kRun - 1, 4 * TargetOrder::kRun}) {
+    Shard rows = labelled_rows(count, 0, 1);
+    for (std::size_t i = 0; i < count; ++i) rows.targets[i] = static_cast<double>(i);
+    OnePass pass(squared);
+    EXPECT_TRUE(OnePassLearner(pass).learn(rows));
+    EXPECT_EQ(pass.sorted(), count == 4 * TargetOrder::kRun);
+  }
+}
+
+TEST(OnePass, TheBaseIsTheMeanLessOffsetsOfTheFirstRowsAndStays) {
+  Shard rows = labelled_rows(2, 0, 1), others = rows;
+  rows.targets = AlignedVector<double>{5, 9};
+  rows.offsets = AlignedVector<double>{1, 3};
+  others.targets = AlignedVector<double>{50, 90};
+  OnlineProblem squared{.rule = OnlineRule::adagrad, .function = RowFunction::squared};
+  OnePass pass(squared);
+  EXPECT_EQ(pass.base(labelled_rows(0, 0, 1)), 0);
+  EXPECT_EQ(pass.base(rows), 5);
+  EXPECT_EQ(pass.base(others), 5);
+  squared.intercept = false;
+  EXPECT_EQ(OnePass(squared).base(rows), 0);
+}
+
+// Rows of all learners count, wherever the number of rows does: so under a penalty, which weighs as much as they do.
+TEST(OnePass, LearnersInTurnLearnAsOneDoes) {
+  for (const RowFunction function : {RowFunction::logistic, RowFunction::squared})
+    for (const OnlineRule rule : {OnlineRule::adagrad, OnlineRule::ftrl}) {
+      const OnlineProblem problem{.rule = rule, .function = function, .l2 = 0.5};
+      OnePass alone(problem), shared(problem);
+      OnePassLearner all(alone);
+      OnePassLearner learners[] = {OnePassLearner(shared), OnePassLearner(shared), OnePassLearner(shared)};
+      for (std::uint64_t block = 0; block < 60; ++block) {
+        const Shard rows = labelled_rows(TargetOrder::kRun, 0, 1, block);
+        EXPECT_TRUE(all.learn(rows));
+        EXPECT_TRUE(learners[block % 3].learn(rows));
+      }
+      EXPECT_NEAR(shared.coefficient(0, false), alone.coefficient(0, false),
+                  0.1 * std::abs(alone.coefficient(0, false)));
+      EXPECT_NEAR(shared.exchange({}).loss, alone.exchange({}).loss, 0.05 * alone.exchange({}).loss);
+    }
+}
+
 TEST(OnePass, LearnersOnThreadsCountEveryRow) {
   OnePass pass({.rule = OnlineRule::adagrad});
   const auto learn = [&](std::uint64_t seed) {
