@@ -121,9 +121,7 @@ class TableReading final : public OneReading {
 
  private:
   void open(const StreamOptions& options, int rank) {
-    LoadRequest as_written = request_;
-    if (data_.unread) as_written.target = TargetKind::real;
-    streamed_.emplace(as_written, data_.encoding, request_.readers, options);
+    streamed_.emplace(request_, data_.encoding, request_.readers, options);
     if (data_.unread) {
       streamed_->add_unread(*data_.unread);
     } else {

@@ -68,6 +68,18 @@ def train(directory, *args, name="model.json", **options):
     return read_model(path)
 
 
+def bytes_read(*args):
+    """What muster with the arguments read of files, by the count of the system."""
+    process = subprocess.Popen([MUSTER, *map(str, args)], stdout=subprocess.DEVNULL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    counts = pathlib.Path(f"/proc/{process.pid}/io")
+    if not counts.exists():
+        pytest.skip("no /proc/PID/io here")
+    said = dict(line.split(": ") for line in counts.read_text(encoding="ascii").splitlines())
+    assert process.wait() in (0, 3)
+    return int(said["rchar"])
+
+
 def evaluate(model, *data):
     return json.loads(run("evaluate", model, *data, "--json").stdout)
 

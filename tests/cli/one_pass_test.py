@@ -1,4 +1,5 @@
 """--max-epochs 1 of sgd, ftrl and hogwild: rows are learned from as they are read, once."""
+import gzip
 import json
 import subprocess
 import sys
@@ -6,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from command import MUSTER, SHARED_DATA, evaluate, needs_shared, predict, read_model, refused, run, write_csv
+from command import (MUSTER, SHARED_DATA, bytes_read, evaluate, needs_mpi, predict, read_model, refused, run, train,
+                     write_csv)
 from real_sets import needs_real_sets, unpack
 
 ONCE = ["--mode", "parameter-server", "--max-epochs", "1"]
@@ -50,6 +52,68 @@ def test_what_a_pass_leaves(tmp_path, solver, workers):
     # The loss under way is that of models that had seen less.
     assert found - 0.02 < report["progressive_loss"] < np.log(2)
     assert set(predict(tmp_path / "m.json", unseen)["prediction"]) == {"-1", "1"}
+
+
+def test_workers_share_one_model(tmp_path):
+    """Two halves of a file with columns and labels of their own, each read by one worker."""
+    lines = []
+    for half, label in ((0, -1), (1, 1)):
+        lines += [f"{label} {1 + 100 * half + i % 90}:1 {195 + 4 * half}:1" for i in range(20_000)]
+    data = tmp_path / "a.svm"
+    data.write_text("\n".join(lines) + "\n", encoding="ascii")
+    for solver in SOLVERS:
+        model, report = learned(tmp_path, data, "--loss", "logistic", solver=solver)
+        assert all(w["rows"] > 15_000 for w in report["workers"])
+        names = [str(1 + 100 * half + j) for half in (0, 1) for j in range(90)]
+        assert all(model.values[name] * (int(name) - 100.5) > 0 for name in names), solver
+        assert evaluate(tmp_path / "m.json", data)["accuracy"] == 1
+
+
+# Whichever way: by one pass there is a progressive loss. Of one kind of reason not to go it, each.
+LONGER = {
+    "weighs columns": ["--standardize", "--l2", "0.1"], "starts": ["--warm-start", "start.json"], "resumes": ["--checkpoint", "c"],
+    "cache": ["--cache"], "verify": ["--verify"], "rounds": ["--max-rounds", "50"], "batch": ["--solver", "sgd", "--batch", "7"],
+    "adagrad": ["--solver", "sgd", "--adagrad"], "decay": ["--solver", "sgd", "--decay"],
+    "damping": ["--solver", "sgd", "--staleness-damping"], "simulated": ["--transport", "sim"], "servers": ["--servers", "2"],
+    "waits": ["--sync", "ssp:2"], "compresses": ["--compress", "float32"], "reproducible": ["--reproducible"],
+    "classes": ["--loss", "softmax"], "passes": ["--max-epochs", "2"], "dave": ["--solver", "dave", "--max-epochs", "20"],
+}
+
+
+@pytest.mark.parametrize("more", LONGER.values(), ids=LONGER.keys())
+def test_what_one_pass_has_not_goes_the_longer_way(tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    data = sparse_rows(tmp_path / "a.svm", 300)
+    train(tmp_path, data, "--loss", "logistic", "--l2", "1", name="start.json")
+    run("train", data, "--loss", "logistic", *ONCE, "--solver", "ftrl", "-n", "2", *more, "-o", "m.json", "--report", "r.json", code=None)
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert "progressive_loss" not in report and report["certificate"]["objective"] > 0
+    assert report["certificate"]["rows_read"] == 300
+
+
+def test_other_words_for_the_same_pass(tmp_path):
+    data = sparse_rows(tmp_path / "a.svm", 300)
+    for more in (["--standardize"], ["--sync", "async"], ["--seed", "4"], ["--mode", "parameter-server"], ["--memory", "1GB"],
+                 ["--no-intercept"], ["--transport", "threads"]):
+        _, report = learned(tmp_path, data, "--loss", "logistic", *more)
+        assert report["progressive_loss"] > 0
+
+
+@needs_mpi
+def test_processes_go_the_longer_way(tmp_path):
+    data = sparse_rows(tmp_path / "a.svm", 300)
+    run("train", data, "--loss", "logistic", *ONCE, "--solver", "ftrl", "--servers", "1", "-o", tmp_path / "m.json", "--report",
+        tmp_path / "r.json", ranks=2, code=None)
+    assert "progressive_loss" not in json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+
+
+def test_the_progressive_loss_weighs_rows(tmp_path):
+    """A model of nothing predicts 0, rightly, then 0 again, where 2 is right."""
+    data = write_csv(tmp_path / "t.csv", {"x": [1, 1], "y": [0, 2], "w": [3, 1]})
+    for solver in SOLVERS:
+        _, report = learned(tmp_path, data, "--target", "y", "--weight", "w", "--no-intercept", solver=solver, workers=1)
+        assert report["progressive_loss"] == pytest.approx((3 * 0 + 1 * 2**2 / 2) / (3 + 1)), solver
+        assert [r["objective"] for r in report["rounds"]] == [report["progressive_loss"]]
 
 
 def test_one_worker_is_one_model(tmp_path):
@@ -127,7 +191,7 @@ def test_bad_input_in_the_middle(tmp_path):
     for solver in SOLVERS:
         for bad, words in cases.items():
             data.write_text("\n".join(lines[:4000] + [bad] + lines[4000:]) + "\n", encoding="ascii")
-            refused(run("train", data, "--loss", "logistic", *ONCE, "--solver", solver, "-q", "-o", tmp_path / "no.json", code=None),
+            refused(run("train", data, "--loss", "logistic", *ONCE, "--solver", solver, WORKERS[solver], "3", "-q", "-o", tmp_path / "no.json", code=None),
                     r"a\.svm:4001:\d+", words)
     csv = write_csv(tmp_path / "t.csv", {"x": list(range(3000)), "y": [i % 2 for i in range(3000)]})
     rows = csv.read_text(encoding="utf-8").splitlines()
@@ -135,6 +199,14 @@ def test_bad_input_in_the_middle(tmp_path):
     refused(run("train", csv, "--target", "y", *ONCE, "--solver", "ftrl", "-q", "-o", tmp_path / "no.json", code=None),
             r"t\.csv:2501", "oops")
     assert not (tmp_path / "no.json").exists()
+
+
+def test_one_file_that_can_not_be_split_and_columns_that_have_no_names(tmp_path):
+    data = sparse_rows(tmp_path / "a.svm", 300)
+    (tmp_path / "a.svm.gz").write_bytes(gzip.compress(data.read_bytes()))
+    model, report = learned(tmp_path, tmp_path / "a.svm.gz", "--loss", "logistic")
+    assert report["certificate"]["rows_read"] == 300 and any("a.svm.gz" in note for note in report["notes"])
+    refused(run("train", data, "--loss", "logistic", *ONCE, "--solver", "ftrl", "--drop", "3", code=None), "--drop", "LIBSVM")
 
 
 def test_labels_and_rows_that_are_too_few_or_too_many(tmp_path):
@@ -167,6 +239,18 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     peaks = [peak_bytes(MUSTER, "train", data, "--loss", "logistic", *ONCE, "--solver", "ftrl", "-n", "2", "-q", "-o", tmp_path / "m.json")
              for data in (few, many)]
     assert peaks[1] < peaks[0] + 8e6, peaks
+
+
+def test_files_are_read_once(tmp_path):
+    """By a count of the bytes, also where rows would not fit; of CSV several workers look for the ends of rows first."""
+    sparse, table, few = sparse_rows(tmp_path / "few.svm", 20_000), tmp_path / "t.csv", 5e6
+    (tmp_path / "a.svm").write_bytes(sparse.read_bytes() * 10)
+    table.write_text("a,b,c,d,y\n" + "".join(f"{i},{7 * i % 31},{i % 2},{i % 911},{i % 17}\n" for i in range(600_000)), encoding="ascii")
+    for data, more, times in ((tmp_path / "a.svm", ["--loss", "logistic", "-n", "2"], 1), (table, ["--target", "y", "-n", "1"], 1),
+                              (table, ["--target", "c", "--loss", "logistic", "-n", "1", "--memory", "10MB"], 1), (table, ["--target", "y", "-n", "2"], 2)):
+        size = data.stat().st_size
+        count = bytes_read("train", data, *more, *ONCE, "--solver", "ftrl", "-q", "-o", tmp_path / "m.json")
+        assert size > 10e6 and times * size < count < times * size + few, (data.name, more, count / size)
 
 
 def test_a_limit_on_time_ends_it_with_a_model(tmp_path):

@@ -39,5 +39,18 @@ TEST(Checksums, DifferForEveryBitAndLength) {
     EXPECT_TRUE(seen.insert(checksum_of(std::span(zeros).first(length))).second) << length;
 }
 
+// The uppermost bits too go down again: of two words of a lane, and of all lanes at the end.
+TEST(Checksums, DifferForEveryTwoUppermostBits) {
+  std::vector<std::byte> bytes = some_bytes(64 * 4);
+  const std::uint64_t unchanged = checksum_of(bytes);
+  std::set<std::uint64_t> seen = {unchanged};
+  for (std::size_t one = 7; one < bytes.size(); one += 8)
+    for (std::size_t other = one + 8; other < bytes.size(); other += 8) {
+      for (const std::size_t at : {one, other}) bytes[at] ^= std::byte{0x80};
+      EXPECT_TRUE(seen.insert(checksum_of(bytes)).second) << one << " and " << other;
+      for (const std::size_t at : {one, other}) bytes[at] ^= std::byte{0x80};
+    }
+}
+
 }  // namespace
 }  // namespace muster

@@ -55,6 +55,7 @@ TEST_P(DirectRowsTest, AreThoseThatAreStaged) {
   DirectRows direct(layout);
   std::size_t read = 0, taken = 0;
   std::vector<Shard> kept;  // windows in use while others are made
+  std::vector<bool> narrow;
   for (const std::size_t rows : {100u, 1u, 99u, 17u, 200u, 3u, 80u}) {
     direct.add(batch_of(read, rows, kWide));
     read += rows;
@@ -70,8 +71,15 @@ TEST_P(DirectRowsTest, AreThoseThatAreStaged) {
         std::get<DenseMatrix>(window.matrix).values.index() == std::get<DenseMatrix>(staged.matrix).values.index();
     EXPECT_TRUE(alike || GetParam() == StorageChoice::automatic);
     if (alike) expect_same(window, staged);
+    narrow.push_back(std::holds_alternative<RowArray<float>>(std::get<DenseMatrix>(window.matrix).values));
     kept.push_back(window);
     taken += whole;
+  }
+  if (GetParam() == StorageChoice::automatic) {
+    EXPECT_EQ(narrow, (std::vector<bool>{true, true, false, false}));
+    direct.add(batch_of(read, 10, kWide));
+    EXPECT_TRUE(std::holds_alternative<RowArray<float>>(std::get<DenseMatrix>(direct.take(10).matrix).values))
+        << "nothing stayed behind of the wide window";
   }
   EXPECT_EQ(direct.rows(), 0u);
   Shard all = std::move(kept.front());
@@ -79,6 +87,23 @@ TEST_P(DirectRowsTest, AreThoseThatAreStaged) {
   std::vector<StagedBlock> blocks;
   blocks.push_back(stager.stage(batch_of(0, read, kWide), [](std::int64_t) { return "?"; }));
   expect_same(all, build_shard(layout, std::move(blocks)));
+}
+
+// What has to be encoded, filled in, formed or left out is staged.
+TEST(DirectRows, SufficeForNumbersAlone) {
+  Layout plain;
+  plain.slots.resize(3);
+  ASSERT_TRUE(DirectRows::suffice(plain, MissingPolicy::error));
+  EXPECT_TRUE(DirectRows::suffice(plain, MissingPolicy::mean)) << "with nothing to fill in";
+  EXPECT_FALSE(DirectRows::suffice(plain, MissingPolicy::drop));
+  std::vector<Layout> others(6, plain);
+  others[0].slots[1].text = true;
+  others[1].slots[1].degree = 2;
+  others[2].slots[1].fill = 0.5;
+  others[3].sparse = true;
+  others[4].class_of_code = {0};
+  others[5].fold = 3;
+  for (const Layout& layout : others) EXPECT_FALSE(DirectRows::suffice(layout, MissingPolicy::error));
 }
 
 INSTANTIATE_TEST_SUITE_P(Storage, DirectRowsTest,

@@ -52,17 +52,29 @@ TEST_F(MappedFileTest, IsReadWhereItLies) {
 }
 
 TEST_F(MappedFileTest, WhatIsCutOffReadsAsZerosAndIsRefused) {
-  const std::shared_ptr<const MappedFile> other = map();
+  const std::shared_ptr<const MappedFile> other = map(), untouched = map();
+  const auto time = std::filesystem::last_write_time(path_);
   std::filesystem::resize_file(path_, 2 * kPage);
   EXPECT_EQ(file_->bytes()[kPages * kPage - 1], std::byte{0});
   EXPECT_EQ(file_->bytes()[3 * kPage], std::byte{0});
   EXPECT_EQ(file_->bytes()[0], std::byte{'x'});
   EXPECT_TRUE(refuses(*file_, path_) && refuses(*other, path_));
-  // Also where it is put back with its old time before anyone looks.
+  // Also where it is put back with its old time before anyone looks, if the zeros were seen.
   std::filesystem::resize_file(path_, kPages * kPage);
+  std::filesystem::last_write_time(path_, time);
   EXPECT_TRUE(refuses(*file_, path_));
+  untouched->check_unchanged();
+  file_.reset();
   file_ = map();  // what the handler knew of the old one is not of this
   file_->check_unchanged();
+}
+
+// By its size, whatever its time.
+TEST_F(MappedFileTest, ALongerFileOfTheSameTimeIsRefused) {
+  const auto time = std::filesystem::last_write_time(path_);
+  std::filesystem::resize_file(path_, kPages * kPage + 1);
+  std::filesystem::last_write_time(path_, time);
+  EXPECT_TRUE(refuses(*file_, path_));
 }
 
 TEST_F(MappedFileTest, AFileWrittenToIsRefused) {
@@ -89,6 +101,35 @@ TEST_F(MappedFileTest, AnothersBusErrorIsAnothers) {
         static_cast<void>(*static_cast<volatile char*>(memory));
       },
       "");
+}
+
+// Also where a mapped file once was.
+TEST_F(MappedFileTest, ABusErrorWhereAFileWasMappedIsAnothers) {
+  EXPECT_DEATH(
+      {
+        void* const place = const_cast<std::byte*>(file_->bytes().data());
+        file_.reset();
+        const int other = open(dir_.file("o", "x").c_str(), O_RDWR);
+        void* memory = mmap(place, kPage, PROT_READ, MAP_SHARED | MAP_FIXED, other, 0);
+        std::filesystem::resize_file(dir_.path() + "/o", 0);
+        static_cast<void>(*static_cast<volatile char*>(memory));
+      },
+      "");
+}
+
+// Bytes that are released are read from the file again, those of their pages too.
+TEST_F(MappedFileTest, ReleasedBytesAreNoLongerOfTheProcess) {
+  const auto resident = [&] {
+    std::ifstream in("/proc/self/statm");
+    std::size_t size = 0, pages = 0;
+    in >> size >> pages;
+    return pages;
+  };
+  MappedFile::fetch(file_->bytes());
+  const std::size_t before = resident();
+  MappedFile::release(file_->bytes().subspan(100));
+  EXPECT_LE(resident() + kPages / 2, before);
+  EXPECT_EQ(file_->bytes()[kPage], std::byte{'x'});
 }
 
 }  // namespace

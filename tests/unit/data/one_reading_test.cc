@@ -28,6 +28,7 @@ Dataset read_all_once(const LoadRequest& request, Peers& peers) {
   end.labels.erase(std::unique(end.labels.begin(), end.labels.end()), end.labels.end());
   if (request.target == TargetKind::real) end.labels.clear();
   Dataset data = reading->finish(end, peers);
+  EXPECT_EQ(data.shard.rows(), 0U);
   std::optional<Shard> all;
   for (Shard& window : windows) {
     if (auto* sparse = std::get_if<SparseMatrix>(&window.matrix)) {
@@ -107,6 +108,43 @@ TEST(OneReading, TablesAreAsLoaded) {
   Alone alone;
   small.readers = 1;
   EXPECT_EQ(read_all_once(small, alone).shard.targets, load(request, alone).shard.targets) << "streamed";
+}
+
+TEST(OneReading, WhereIndicesStartMayBeSaid) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("a.svm", libsvm_text(11, 1)), "");
+  request.options.libsvm_base = LibsvmBase::zero;
+  Alone alone;
+  EXPECT_EQ(read_all_once(request, alone).encoding.feature_count(), 19U);
+  request.options.libsvm_base = LibsvmBase::one;
+  EXPECT_EQ(read_all_once(request, alone).encoding.feature_count(), 18U);
+  const std::string path = dir.file("b.svm", libsvm_text(11, 0));
+  request.options.paths = {path};
+  EXPECT_TRUE(says(error_of([&] { read_all_once(request, alone); }), path + ":1:", {"0"}));
+}
+
+// Whoever stops in the middle is told of the rows that were given, and no others.
+TEST(OneReading, RowsOfAReadingThatIsCutShortAreCounted) {
+  const TemporaryDirectory dir;
+  std::string numbers = "x,y\n";
+  for (int i = 0; i < 20'000; ++i) numbers += fmt::format("{},{}\n", 0.1 * i, i % 2 * 3);
+  for (const auto& [path, target] :
+       {std::pair(dir.file("a.csv", numbers), "y"), std::pair(dir.file("a.svm", libsvm_text(60'000, 1)), "")}) {
+    const LoadRequest request = request_for(path, target);
+    std::vector<std::int64_t> given(2);
+    const std::vector<Dataset> found = on_workers<Dataset>(2, [&](Peers& peers) {
+      LoadRequest mine = request;
+      mine.readers = 2;
+      const auto reading = read_once(mine, {.window_bytes = 20'000}, peers, {});
+      const std::int64_t rows = static_cast<std::int64_t>(reading->next()->rows());
+      given[static_cast<std::size_t>(peers.rank())] = rows;
+      return reading->finish({false, rows, {}}, peers);
+    });
+    for (const Dataset& data : found) {
+      EXPECT_EQ(data.summary.rows_read, given[0] + given[1]);
+      EXPECT_EQ(data.summary.rows_in_files, given[0] + given[1]);
+    }
+  }
 }
 
 // A second opening would not find the file.

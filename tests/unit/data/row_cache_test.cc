@@ -92,6 +92,8 @@ TEST(RowCache, GivesBackTables) {
     expect_cached(request);
     request.options.polynomials = {{"x", 3}};
     expect_cached(request);
+    request.fold_column = words ? "place" : "u";
+    expect_cached(request);
   }
 }
 
@@ -239,6 +241,8 @@ TEST(RowCache, RowsAreSeenWhereTheyLie) {
                       std::get<DenseMatrix>(shard.matrix).values);
   };
   EXPECT_EQ(values(copy), values(data.shard));
+  for (const void* array : {values(copy), static_cast<const void*>(copy.targets.data())})
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(array) % 64, 0u) << "on a cache line";
   EXPECT_EQ(values(slice_rows(copy, 0, 7)), values(copy));
   // Changing it is changing a copy.
   const double first = copy.targets[0];
