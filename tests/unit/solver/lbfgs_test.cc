@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
 
-#include "quadratic.h"
+#include "lines.h"
 
 namespace muster {
 namespace {
@@ -77,53 +76,6 @@ TEST(Lbfgs, IllConditionedQuadraticInAFewHundredRounds) {
   for (std::size_t t = 1; t < f.values.size(); ++t) EXPECT_LE(f.values[t], f.values[t - 1]);
 }
 
-// Tells φ on a line that was begun, without counting it as an evaluation.
-class KnownOnLines : public Quadratic {
- public:
-  using Quadratic::Quadratic;
-  OnLine on_line(double t) override {
-    std::vector<double> w(a_), gradient(a_);
-    for (std::size_t j = 0; j < w.size(); ++j) w[j] += t * (b_[j] - a_[j]);
-    OnLine at{Quadratic::value_and_gradient(w, gradient), 0};
-    for (std::size_t j = 0; j < w.size(); ++j) at.slope += gradient[j] * (b_[j] - a_[j]);
-    if (std::isinf(at.value)) at.value -= at.value;  // not a number, as sums of what is not finite may be
-    --evaluations;
-    return at;
-  }
-
- protected:
-  void set_line(std::span<const double> a, std::span<const double> b) {
-    a_.assign(a.begin(), a.end());
-    b_.assign(b.begin(), b.end());
-  }
-  std::vector<double> a_, b_;
-};
-
-// Before anything on the line is evaluated.
-class SeenAlong : public KnownOnLines {
- public:
-  using KnownOnLines::KnownOnLines;
-  bool looks_along() const override { return true; }
-  void look_along(std::span<const double> a, std::span<const double> b) override { set_line(a, b); }
-  double value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) override {
-    for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(w[j], a_[j] + t * (b_[j] - a_[j]), 1e-12);
-    return value_and_gradient(w, gradient);
-  }
-  void curvature_product(std::span<const double>, std::span<double>) override { FAIL() << "a pass for nothing"; }
-};
-
-// Once both ends are evaluated.
-class KnownBetween : public KnownOnLines {
- public:
-  using KnownOnLines::KnownOnLines;
-  bool begin_line(std::span<const double> a, std::span<const double> b) override {
-    set_line(a, b);
-    return true;
-  }
-  const std::vector<double>& begins() const { return a_; }
-  const std::vector<double>& other_end() const { return b_; }
-};
-
 // One evaluation a round, the first one's step found on its line too: n steps again, by close searches.
 TEST(Lbfgs, ALineThatIsSeenCostsOneEvaluation) {
   const std::size_t n = 20;
@@ -141,26 +93,6 @@ TEST(Lbfgs, ALineThatIsSeenCostsOneEvaluation) {
   EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
   EXPECT_EQ(f.evaluations, result.rounds);
   EXPECT_EQ(f.evaluations, result.evaluations);
-}
-
-// A first trial too short or too long, then scalars alone, and one evaluation at the step taken.
-TEST(LineSearch, OfALineKnownBetweenItsEndsCostsTwoEvaluations) {
-  for (const double first : {1e-3, 40.0}) {
-    KnownBetween f({1, 9}, {2, -1});  // at 0: g = (−2, 9), φ(α) least at gᵀg/gᵀHg = 85/733
-    LineSearch search(f, {});
-    Point from{{0, 0}, {0, 0}};
-    evaluate(f, from);
-    const std::vector<double> direction = {2, -9};
-    ASSERT_EQ(search.search(from, direction, -85, first), LineSearch::End::found) << first;
-    EXPECT_EQ(search.evaluations(), 2);
-    EXPECT_EQ(f.evaluations, 3);
-    EXPECT_EQ(f.begins(), from.w);
-    EXPECT_EQ(f.other_end(), (std::vector<double>{2 * first, -9 * first}));
-    const Point& found = search.point();
-    EXPECT_NEAR(found.w[0] / 2 * 733 / 85, 1, 0.1);  // |φ'| ≤ 0.1 |φ'(0)|
-    EXPECT_EQ(found.gradient[0], found.w[0] - 2);
-    EXPECT_EQ(found.gradient[1], 9 * (found.w[1] + 1));
-  }
 }
 
 // f(w) = Σ 100 (w_{2k+1} − w_{2k}²)² + (1 − w_{2k})², minimum 0 at (1, …, 1).
@@ -243,114 +175,11 @@ TEST(Lbfgs, DirectionsAreThoseOfTheTwoLoops) {
   }
 }
 
-// The problem of a single line: φ and its slope, from 0.
-class Line : public Quadratic {
- public:
-  Line(std::function<double(double)> value, std::function<double(double)> slope)
-      : Quadratic({1}, {0}), value_(std::move(value)), slope_(std::move(slope)) {}
-  double value_and_gradient(std::span<const double> w, std::span<double> gradient) override {
-    gradient[0] = slope_(w[0]);
-    return value_(w[0]);
-  }
-
- private:
-  std::function<double(double)> value_, slope_;
-};
-
-// The first test function of J. J. Moré, D. J. Thuente, ACM TOMS 20 (1994), from first steps far too short and too
-// long.
-TEST(LineSearch, EndsMeetTheWolfeConditions) {
-  const double beta = 2;
-  const auto value = [=](double a) { return -a / (a * a + beta); };
-  const auto slope = [=](double a) { return (a * a - beta) / ((a * a + beta) * (a * a + beta)); };
-  for (const double curvature : {1e-3, 0.1, 0.9}) {
-    for (const double first : {1e-3, 0.1, 10.0, 1e3}) {
-      Line line(value, slope);
-      LineSearch search(line, {.curvature = curvature});
-      Point from{{0}, {0}};
-      evaluate(line, from);
-      const std::vector<double> direction = {1};
-      ASSERT_EQ(search.search(from, direction, slope(0), first), LineSearch::End::found) << first;
-      const double a = search.point().w[0];
-      EXPECT_LE(value(a), value(0) + 1e-4 * a * slope(0));
-      EXPECT_LE(std::abs(slope(a)), curvature * std::abs(slope(0)));
-      EXPECT_LE(search.evaluations(), 15);
-    }
-  }
-}
-
-// Near the minimum of 1 + x²/2 the values are all 1, or one rounding more wherever they are not those of the start:
-// only the slope can tell where it is.
-TEST(LineSearch, ValuesEqualToRoundingLeaveItToTheSlope) {
-  for (const double more : {0.0, std::numeric_limits<double>::epsilon()}) {
-    Line line([=](double x) { return 1 + x * x / 2 + (x == 1e-9 ? 0 : more); }, [](double x) { return x; });
-    LineSearch search(line, {.curvature = 0.01});
-    Point from{{1e-9}, {0}};
-    evaluate(line, from);
-    const std::vector<double> direction = {-1e-9};
-    ASSERT_EQ(search.search(from, direction, -1e-18, 1.7), LineSearch::End::found);
-    EXPECT_LE(std::abs(search.point().w[0]), 1e-11);
-  }
-}
-
-// Of a function with many valleys it ends at the lowest of the trials that meet the first condition.
-TEST(LineSearch, NoTrialThatWillDoIsLower) {
-  for (double first = 0.05; first < 20; first *= 1.3) {
-    std::vector<std::pair<double, double>> seen;
-    const auto value = [&](double a) {
-      seen.emplace_back(a, 0.1 * (a - 4) * (a - 4) + std::sin(5 * a) / 3);
-      return seen.back().second;
-    };
-    Line line(value, [](double a) { return 0.2 * (a - 4) + 5 * std::cos(5 * a) / 3; });
-    LineSearch search(line, {.curvature = 0.05});
-    Point from{{0.5}, {0}};
-    evaluate(line, from);
-    const std::vector<double> direction = {1};
-    ASSERT_LT(from.gradient[0], 0);
-    ASSERT_EQ(search.search(from, direction, from.gradient[0], first), LineSearch::End::found) << first;
-    for (const auto& [a, trial] : seen)
-      if (trial <= from.value + 1e-4 * (a - 0.5) * from.gradient[0]) {
-        EXPECT_LE(search.point().value, trial) << first;
-      }
-  }
-}
-
-// Only rising where the slopes say that it falls is; being out of trials, or at the floor of rounding, is not.
-TEST(LineSearch, WhatContradictsIsARiseAgainstTheSlopes) {
-  double curvature = 0, slope = -1;
-  Line line([&](double x) { return 1 + x + curvature * x * x; }, [&](double) { return slope; });
-  LineSearch search(line, {.max_trials = 3});
-  Point from{{0}, {-1}, 1, 1};
-  const std::vector<double> direction = {1};
-  ASSERT_EQ(search.search(from, direction, -1, 1), LineSearch::End::none);
-  EXPECT_TRUE(search.contradicted());
-  // 1 + x², from a point where only rounding says that it falls, with a step far too long.
-  Line convex([](double x) { return 1 + x * x; }, [](double x) { return 2 * x - 1e-20; });
-  LineSearch other(convex, {.max_trials = 3});
-  from.gradient = {-1e-20};
-  from.square = 1e-40;
-  ASSERT_EQ(other.search(from, direction, -1e-20, 1e6), LineSearch::End::none);
-  EXPECT_FALSE(other.contradicted());
-  // What an earlier search saw is not of this one.
-  Line either([&](double x) { return curvature == 0 ? 1.0 : 1 + curvature * x; }, [&](double) { return slope; });
-  LineSearch both(either, {.max_trials = 3});
-  curvature = 1;
-  from.gradient = {-1};
-  from.square = 1;
-  ASSERT_EQ(both.search(from, direction, -1, 1), LineSearch::End::none);
-  EXPECT_TRUE(both.contradicted());
-  curvature = 0;
-  from.gradient = {slope = -1e-20};
-  from.square = 1e-40;
-  ASSERT_EQ(both.search(from, direction, slope, 1), LineSearch::End::none);
-  EXPECT_FALSE(both.contradicted());
-}
-
 // 1 − x, and a wall at 10: two slopes that all but agree make a step that no search of three trials comes back from.
 TEST(Lbfgs, ForgetsPairsThatLeadNowhere) {
   const auto value = [](double x) { return 1 - x + 1e-9 * x * x / 2 + (x > 10 ? 50 * (x - 10) * (x - 10) : 0); };
   const auto slope = [](double x) { return -1 + 1e-9 * x + (x > 10 ? 100 * (x - 10) : 0); };
-  Line line(value, slope);
+  SingleLine line(value, slope);
   LbfgsOptions options{.descent = {.max_rounds = 60}};
   options.descent.line_search.max_trials = 3;
   const SolverResult result = minimise_lbfgs(line, {0}, options);
@@ -377,7 +206,7 @@ TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
   seen.finite_within = 3.5;
   EXPECT_LT(largest_difference(minimise_lbfgs(seen, {0, 0}, {.descent = {.max_rounds = 100}}).w, {3, 4}), 1e-9);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  Line line([](double x) { return (x - 3) * (x - 3); }, [](double x) { return x > 3.5 ? kNone : 2 * (x - 3); });
+  SingleLine line([](double x) { return (x - 3) * (x - 3); }, [](double x) { return x > 3.5 ? kNone : 2 * (x - 3); });
   EXPECT_NEAR(minimise_lbfgs(line, {0}, {.descent = {.max_rounds = 100}}).w[0], 3, 1e-9);
 }
 
@@ -405,7 +234,7 @@ TEST(Lbfgs, StopsAtTheRoundingFloorAndSaysSo) {
 }
 
 TEST(Lbfgs, AGradientThatIsNotOneStalls) {
-  Line wrong([](double x) { return x; }, [](double) { return -1.0; });
+  SingleLine wrong([](double x) { return x; }, [](double) { return -1.0; });
   EXPECT_EQ(minimise_lbfgs(wrong, {5}, {.descent = {.max_rounds = 50}}).reason, StopReason::stalled);
 }
 
