@@ -13,6 +13,7 @@
 
 #include "base/temporary_file.h"
 #include "data/encode.h"
+#include "data/pages.h"
 #include "data/part_reader.h"
 #include "data/row_cache.h"
 #include "muster/error.h"
@@ -279,8 +280,11 @@ void StreamedRows::add(int part) {
 void StreamedRows::add_unread(const PartPlan& plan) {
   constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
   auto files = std::make_shared<const PartFiles>(request_, encoding_, plan);
-  const std::unique_ptr<PartReader> reader = files->open(kBlockBytes);
-  while (head_.rows() < kHeadRows && reader->stage()) note_head(reader->take());
+  {
+    const std::unique_ptr<PartReader> reader = files->open(kBlockBytes);
+    while (head_.rows() < kHeadRows && reader->stage()) note_head(reader->take());
+  }
+  release_free_memory();  // of a reader, before another is there
   files_.push_back(std::move(files));
   unread_ = true;
 }
