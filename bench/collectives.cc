@@ -4,8 +4,8 @@
 //
 // On threads, beside copying the values once in memory (broadcast) and adding as many to others (reduce, allreduce).
 // Under mpirun, beside MPI_Allreduce alone, blocking, on the same values: two ranks of one host, which share memory,
-// and two that do as if each had a host of its own, over TCP; theirs is MPI's non-blocking one on a copy, polled with
-// an eye on deadlines and on the other ranks.
+// and two that do as if each had a host of its own, over TCP. Ours has an eye on deadlines and on the other ranks, and
+// adds in a fixed order.
 #include <fmt/core.h>
 #include <malloc.h>
 #define OMPI_SKIP_MPICXX

@@ -161,9 +161,8 @@ void add_run_options(OptionSet& set, RunOptions& run) {
        {"engine", ReducePattern::engine}},
       run.reduce,
       "mapreduce: how the workers' sums are added every round; star: at one server, the textbook's; tree: pairwise, in "
-      "log2 N steps; ring: each worker a part, 2(N-1)/N of the numbers sent by each; engine: as the transport does "
-      "[auto: "
-      "engine; tree where the order is to be fixed]");
+      "log2 N steps; ring: each worker a part, 2(N-1)/N of the numbers sent by each; engine: as the transport does, "
+      "in the order of the tree [auto: engine]");
   set.value("--compress", "none|float32|float16|int8|topk:K",
             "how gradients and models are written in messages; what is lost of one is added to the next, so the result "
             "still meets the tolerance [none]",

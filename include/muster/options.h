@@ -50,7 +50,7 @@ struct Synchronisation {
 
 // How the workers' sums are added in every round of MapReduce. star: workers send to the first, which adds in rank
 // order and sends the sum back: the plain server; tree: a binomial tree; ring: every rank adds one part; engine: the
-// transport's own. automatic: engine, or tree where the run is reproducible or the transport has none.
+// transport's own, in the order of the tree, or the tree itself where it has none. automatic: engine.
 enum class ReducePattern { automatic, star, tree, ring, engine };
 
 // Who holds what of the matrix under MapReduce. rows: each worker its rows; features: each worker its columns, of all

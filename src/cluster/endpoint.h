@@ -112,7 +112,7 @@ class Endpoint {
 
   // --- collectives over members(). Every member calls the same one with the same sizes, and any of them may wait for
   // the others. The defaults (collectives.h) are in terms of send and receive, in a fixed order of addition; members
-  // that share memory add there in the same order (board_collectives.h), and a transport may use its engine's own. ---
+  // that share memory add there (board_collectives.h), and a transport may go a way of its own, in the same order. ---
   virtual void broadcast(std::span<double> values, int root, Deadline deadline);
   // The result is at root; elsewhere values are left unspecified.
   virtual void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline);
@@ -131,7 +131,6 @@ class Endpoint {
 struct EndpointOptions {
   double silence_seconds = 8;                        // a peer waited for that gives no sign of life for so long is lost
   std::size_t credit_bytes = std::size_t{64} << 20;  // unreceived bytes allowed per ordered pair of ranks
-  bool reproducible = false;                         // collectives in the fixed order, never the engine's own
   bool share_memory = true;  // collectives of ranks on one host go through memory; false: as on hosts of their own
   const CancellationToken* cancellation = nullptr;  // may be null; receives throw Cancelled once it is set
   // A rank that fails or falls silent while every rank that does not returns is no failure of the run: for programs

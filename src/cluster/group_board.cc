@@ -37,7 +37,7 @@ template <class Collective>
 void GroupEndpoint::on_board(Doing doing, Deadline deadline, Collective collective) {
   const Timed timed(*this, doing);
   check_unbroken();
-  board_deadline_ = deadline;
+  collective_deadline_ = deadline;
   board_->leave_sign({timed.start(), encode(station_.activity())});
   try {
     check_cancelled();
@@ -105,8 +105,8 @@ void GroupEndpoint::wait(const std::function<bool()>& here, const std::function<
     for (const int member : awaited) {
       if (ended(member) != nullptr && missing(position(member))) throw_lost(member);
     }
-    if (board_deadline_.passed(now())) throw_timeout("the other members of a collective", start);
-    wait_step(peers, board_deadline_);
+    if (collective_deadline_.passed(now())) throw_timeout("the other members of a collective", start);
+    wait_step(peers, collective_deadline_);
   }
   for (const int peer : peers) station_.note_sign(peer, station_.activity());
 }

@@ -144,37 +144,38 @@ void GroupEndpoint::throw_timeout(const std::string& waiting_for, Time since) co
                             now() - since, waiting_for));
 }
 
-void GroupEndpoint::wait_for_engine(const std::function<bool()>& done, Doing doing, const std::vector<int>& heard,
-                                    Deadline deadline) {
+void GroupEndpoint::run_engine(Doing doing, const std::vector<int>& heard, Deadline deadline,
+                               const std::function<void()>& collective) {
   const Timed timed(*this, doing);
-  const auto complete = [&] {
-    if (!done()) return false;
-    for (const int member : heard) station_.note_sign(run_rank(member), {doing, false});
-    return true;
-  };
+  check_unbroken();
+  collective_deadline_ = deadline;
+  station_.enter_engine_collective();
+  try {
+    collective();
+  } catch (const Error&) {
+    broken_ = true;
+    throw;
+  }
+  for (const int member : heard) station_.note_sign(run_rank(member), {doing, false});
+}
+
+void GroupEndpoint::wait_for_engine(const std::function<bool()>& done) {
   for (int k = 0; k < kTestsAtOnce; ++k) {
-    if (complete()) return;
+    if (done()) return;
   }
   const Time start = now();
   const std::vector<int> awaited = awaited_peers({});
   station_.begin_wait();
   const WaitClock clock(*this);
-  try {
-    while (true) {
-      station_.pull();
-      check_cancelled();
-      if (complete()) return;
-      check_collective();
-      check_engine_collective();
-      if (deadline.passed(now())) break;
-      wait_step(awaited, deadline);
-    }
-  } catch (const Error&) {
-    broken_ = true;
-    throw;
+  while (true) {
+    station_.pull();
+    check_cancelled();
+    if (done()) return;
+    check_collective();
+    check_engine_collective();
+    if (collective_deadline_.passed(now())) throw_timeout("the other members of a collective", start);
+    wait_step(awaited, collective_deadline_);
   }
-  broken_ = true;
-  throw_timeout("the other members of a collective", start);
 }
 
 std::optional<Message> GroupEndpoint::try_receive(const Match& match) {

@@ -65,13 +65,13 @@ class GroupEndpoint : public Endpoint, private BoardPatience {
   void leave(const Outcome& outcome);
 
  protected:
-  // Waits for done() to hold, as part of the collective last entered with station().enter_engine_collective(). Throws
-  // like receive. Its completion is a sign of life of `heard`.
-  void wait_for_engine(const std::function<bool()>& done, Doing doing, const std::vector<int>& heard,
-                       Deadline deadline);
+  // Runs a collective of the transport's own, which waits by wait_for_engine() alone. That it completes is a sign of
+  // life of `heard`, the members without whom it could not have.
+  void run_engine(Doing doing, const std::vector<int>& heard, Deadline deadline,
+                  const std::function<void()>& collective);
+  // Waits for done() to hold. Throws like receive.
+  void wait_for_engine(const std::function<bool()>& done);
   void count_sent(std::size_t bytes, std::int64_t messages);
-  // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
-  void check_unbroken();
   bool shares_memory() { return board() != nullptr; }
 
  private:
@@ -89,6 +89,8 @@ class GroupEndpoint : public Endpoint, private BoardPatience {
   void check_collective();
   bool anybody_ended() { return station_.anybody_ended() || !context().closed.empty(); }
   void check_engine_collective();
+  // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
+  void check_unbroken();
   std::vector<int> awaited_peers(const std::vector<int>& sources);
   std::optional<Message> take(const Match& match);
   void wait_step(const std::vector<int>& run_ranks, Deadline deadline);
@@ -115,7 +117,7 @@ class GroupEndpoint : public Endpoint, private BoardPatience {
   std::uint64_t groups_made_ = 0;
   std::unique_ptr<BoardCollectives> board_;
   bool asked_for_board_ = false;
-  Deadline board_deadline_;  // of the collective at hand
+  Deadline collective_deadline_;  // of the collective at hand
   std::uint32_t on_board_count_ = 0;
   int exceptions_at_start_;
 };

@@ -92,10 +92,12 @@ void combine(std::span<double> values, std::span<const double> other, ReduceOp o
 void tree_sum(std::span<const double* const> sources, std::span<double* const> outs, std::size_t count, ReduceOp op) {
   MUSTER_CHECK(op != ReduceOp::sum_double_double || count % 2 == 0, "sum_double_double needs pairs");
   alignas(64) double blocks[(1 + kLevels) * kBlock];  // the sum, and scratch; touched as far as the tree is high
+  const bool apart = !outs.empty() && std::find(sources.begin(), sources.end(), outs[0]) == sources.end();
   for (std::size_t at = 0; at < count; at += kBlock) {
     const std::size_t n = std::min(kBlock, count - at);
-    BlockSum{at, n, op}.add(sources, blocks, blocks + kBlock);
-    for (double* out : outs) std::copy_n(blocks, n, out + at);
+    double* const sum = apart ? outs[0] + at : blocks;
+    BlockSum{at, n, op}.add(sources, sum, blocks + kBlock);
+    for (double* out : outs.subspan(apart ? 1 : 0)) std::copy_n(sum, n, out + at);
   }
 }
 

@@ -70,8 +70,6 @@ void check_mapreduce(const TrainOptions& options) {
           "--l1 under --mode mapreduce needs --solver nesterov: drop --solver");
   require(run.solver != SolverChoice::cg || options.problem.loss == Loss::squared,
           "--solver cg solves the squared loss only: use --solver newton-cg");
-  require(run.reduce != ReducePattern::engine || !run.reproducible,
-          "--reduce engine adds in the transport's own order, which --reproducible forbids: drop one of them");
 }
 
 void check_server(const RunOptions& run) {

@@ -94,9 +94,8 @@ const char* name(TransportChoice transport) {
 
 ReducePattern pattern_used(const RunOptions& run, TransportChoice transport, bool columns_are_cut) {
   if (run.reduce != ReducePattern::automatic && run.reduce != ReducePattern::engine) return run.reduce;
-  // The groups of a grid, also one of everybody, have no engine (cluster/mpi/mpi_endpoint.h). Memory that ranks share
-  // is used in any case, and has the order of the tree.
-  const bool engine = transport == TransportChoice::mpi && !run.reproducible && !columns_are_cut;
+  // The groups of a grid, also one of everybody, have no engine (cluster/mpi/mpi_endpoint.h).
+  const bool engine = transport == TransportChoice::mpi && !columns_are_cut;
   return engine ? ReducePattern::engine : ReducePattern::tree;
 }
 

@@ -363,7 +363,6 @@ TrainResult train(const TrainOptions& asked, const ProgressObserver& observer) {
 
   EndpointOptions endpoint_options;
   endpoint_options.silence_seconds = options.run.silence_seconds;
-  endpoint_options.reproducible = options.run.reproducible;
   endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
   MemoryLimit memory(options.data.memory_bytes, transport != TransportChoice::mpi);

@@ -253,7 +253,6 @@ ObjectiveResult train_objective(const ObjectiveFactory& make, std::vector<double
   const TransportChoice transport = choose_transport(options.run);
   EndpointOptions endpoint_options;
   endpoint_options.silence_seconds = options.run.silence_seconds;
-  endpoint_options.reproducible = options.run.reproducible;
   endpoint_options.tolerate_losses = options.run.mode != Mode::mapreduce;
 
   const auto train_one = [&](Endpoint& endpoint) {

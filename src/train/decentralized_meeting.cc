@@ -15,8 +15,7 @@ std::vector<double> choose_model(Endpoint& endpoint, std::span<const double> cop
   const bool one = std::binary_search(members.begin(), members.end(), options.node);
   std::vector<double> w(mean.begin(), mean.end());
   if (one && endpoint.rank() == options.node) w.assign(copy.begin(), copy.end());
-  // The sum of an engine's own allreduce need not have equal bits everywhere.
-  endpoint.broadcast(w, one ? options.node : members.front(), Deadline::never());
+  if (one) endpoint.broadcast(w, options.node, Deadline::never());
   return w;
 }
 

@@ -70,8 +70,8 @@ def test_bytes_and_messages_of_a_round_are_those_of_the_pattern(data, tmp_path, 
 
 @needs_mpi
 def test_the_report_says_which_pattern_ran(data, tmp_path):
-    """MPI's own adds over all ranks; the groups of a grid have none, whatever was asked for."""
-    for options, ran in (([], "engine"), (["--reduce", "engine"], "engine"), (["--reproducible"], "tree"),
+    """Under MPI all ranks have a way of their own; the groups of a grid have none, whatever was asked for."""
+    for options, ran in (([], "engine"), (["--reduce", "engine"], "engine"), (["--reproducible"], "engine"),
                          (["--split", "features"], "tree"), (["--split", "2x2", "--reduce", "engine"], "tree"),
                          (["--split", "2x2", "--reduce", "ring"], "ring")):
         report = tmp_path / "report.json"
@@ -90,8 +90,6 @@ def test_patterns_give_the_same_model_to_rounding_and_each_its_own_bits_everywhe
         assert train(tmp_path, *how, "--reduce", pattern, "--transport", "sim").bits == model.bits
 
 
-def test_the_order_of_an_engine_is_not_reproducible(data):
-    refused = run("train", data, "--target", "y", "--reduce", "engine", "--reproducible", code=2)
-    assert "--reproducible forbids" in refused.stderr
+def test_a_pattern_goes_with_mapreduce(data):
     refused = run("train", data, "--target", "y", "--reduce", "star", "--mode", "decentralized", code=2)
     assert "--reduce goes with --mode mapreduce" in refused.stderr

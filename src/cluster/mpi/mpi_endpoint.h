@@ -1,6 +1,6 @@
-// The whole run's endpoint over MPI. Where its ranks share no memory: the engine's own non-blocking collectives, polled
-// under the same watch as every other wait, unless the run is to be reproducible. Subgroups and shrunk groups use the
-// default collectives.
+// The whole run's endpoint over MPI. Where its ranks share no memory: sums over MPI's messages (mpi_sums.h), and MPI's
+// own non-blocking broadcast and barrier, all polled under the same watch as every other wait. Subgroups and shrunk
+// groups use the default collectives.
 #pragma once
 
 #include <mpi.h>
@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cluster/group_endpoint.h"
+#include "cluster/mpi/mpi_sums.h"
 
 namespace muster {
 
@@ -17,8 +18,8 @@ class MpiEndpoint final : public GroupEndpoint {
   MpiEndpoint(Station& station, MPI_Comm communicator);
   ~MpiEndpoint() override;
 
-  // Traffic counts what this rank sends under the usual algorithms: binomial trees for broadcast and reduce, recursive
-  // doubling for allreduce, dissemination for barrier. What Open MPI really sends it does not tell.
+  // Traffic of broadcast and barrier is that of the usual algorithms, a binomial tree and dissemination: what MPI
+  // really sends it does not tell.
   void broadcast(std::span<double> values, int root, Deadline deadline) override;
   void reduce(std::span<double> values, ReduceOp op, int root, Deadline deadline) override;
   void allreduce(std::span<double> values, ReduceOp op, Deadline deadline) override;
@@ -26,24 +27,15 @@ class MpiEndpoint final : public GroupEndpoint {
 
  private:
   struct Staging;
-  struct Reduction {
-    int count;
-    MPI_Datatype type;
-    MPI_Op op;
-  };
-  Reduction reduction(ReduceOp op, std::size_t values) const;
-  bool uses_engine(std::size_t values);
-  // Starts a collective on a copy of values by start(copy, request) and waits for it; the copy stays until MPI is
-  // through with it. results: what it then holds becomes values. heard: the members without whom it could not have
-  // completed here.
+  bool uses_engine() { return !shares_memory() && size() > 1; }
+  void add(std::span<double> values, ReduceOp op, int receiver, Doing doing, Deadline deadline);
+  // Starts a collective of MPI's on a copy of values by start(copy, request) and waits for it; the copy stays until MPI
+  // is through with it.
   template <class Start>
-  void run(std::span<double> values, bool results, Doing doing, const std::vector<int>& heard, Deadline deadline,
-           Start start);
+  void run(std::span<double> values, Doing doing, const std::vector<int>& heard, Deadline deadline, Start start);
 
   MPI_Comm communicator_;
-  bool reproducible_;
-  MPI_Datatype pair_ = MPI_DATATYPE_NULL;  // (high, low)
-  MPI_Op sum_pairs_ = MPI_OP_NULL;
+  MpiSums sums_;
   std::unique_ptr<Staging> staging_;  // of the collective before
 };
 

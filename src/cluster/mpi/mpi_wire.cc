@@ -53,13 +53,6 @@ void for_pieces(Buffer& payload, Transfer transfer) {
   }
 }
 
-bool all_complete(std::vector<MPI_Request>& requests) {
-  int complete = 0;
-  check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &complete, MPI_STATUSES_IGNORE),
-            "MPI_Testall");
-  return complete != 0;
-}
-
 }  // namespace
 
 void check_mpi(int code, const char* call) {
@@ -68,6 +61,13 @@ void check_mpi(int code, const char* call) {
   int length = 0;
   MPI_Error_string(code, words, &length);
   throw ClusterError(fmt::format("{}: {}", call, std::string(words, static_cast<std::size_t>(length))));
+}
+
+bool all_complete(std::vector<MPI_Request>& requests) {
+  int complete = 0;
+  check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &complete, MPI_STATUSES_IGNORE),
+            "MPI_Testall");
+  return complete != 0;
 }
 
 MpiWire::MpiWire(MPI_Comm communicator, std::shared_ptr<SharedBoard> board)

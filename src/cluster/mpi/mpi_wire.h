@@ -19,6 +19,8 @@ namespace muster {
 
 // Throws ClusterError with MPI's own words unless code is success.
 void check_mpi(int code, const char* call);
+// Whether MPI is through with all of them; those it is through with become MPI_REQUEST_NULL, or all at once.
+bool all_complete(std::vector<MPI_Request>& requests);
 
 class MpiWire final : public Wire {
  public:

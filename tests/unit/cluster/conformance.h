@@ -15,8 +15,7 @@ inline constexpr std::size_t kCreditBytes = std::size_t{1} << 20;
 
 struct Check {
   const char* name;
-  // exact: sums must have the bits of the fixed tree (default collectives), and not only be right.
-  void (*run)(Endpoint& endpoint, bool exact);
+  void (*run)(Endpoint& endpoint);
 };
 
 // GoogleTest shows a check by its name.

@@ -12,7 +12,7 @@ double sum_over(Endpoint& e, double mine) {
   return mine;
 }
 
-void identity(Endpoint& e, bool) {
+void identity(Endpoint& e) {
   REQUIRE(e.rank() >= 0 && e.rank() < e.size());
   REQUIRE(static_cast<int>(e.members().size()) == e.size());
   REQUIRE(std::is_sorted(e.members().begin(), e.members().end()));
@@ -21,7 +21,7 @@ void identity(Endpoint& e, bool) {
 }
 
 // Odd and even ranks, in reverse order; then each half once more in halves.
-void split(Endpoint& e, bool) {
+void split(Endpoint& e) {
   const auto half = e.split(e.rank() % 2, -e.rank());
   int same = 0, higher = 0, sum = 0;
   for (int r = 0; r < e.size(); ++r) {
@@ -39,7 +39,7 @@ void split(Endpoint& e, bool) {
 }
 
 // Equal ranks and tags in different groups never meet.
-void groups_apart(Endpoint& e, bool) {
+void groups_apart(Endpoint& e) {
   const auto one = e.split(0, e.rank());
   const auto two = e.split(0, e.rank());
   const int next = (e.rank() + 1) % e.size();
@@ -51,7 +51,7 @@ void groups_apart(Endpoint& e, bool) {
   REQUIRE(number(one->receive({{}, {1}}, soon(e)).payload) == 1);
 }
 
-void subgroup_traffic(Endpoint& e, bool) {
+void subgroup_traffic(Endpoint& e) {
   if (e.size() == 1) return;
   const auto group = e.split(0, e.rank());
   const Traffic before = e.traffic();
@@ -64,7 +64,7 @@ void subgroup_traffic(Endpoint& e, bool) {
 
 // The last rank leaves with a cause: every rank that awaits it hears of it once, what it had sent arrives first, and
 // the others go on in a group without it.
-void close_and_shrink(Endpoint& e, bool) {
+void close_and_shrink(Endpoint& e) {
   if (e.size() == 1) return;
   const auto group = e.split(0, e.rank());
   const int gone = e.size() - 1;
@@ -97,7 +97,7 @@ void close_and_shrink(Endpoint& e, bool) {
 }
 
 // Two leave at different moments, one of them while the others already agree.
-void shrink_twice(Endpoint& e, bool) {
+void shrink_twice(Endpoint& e) {
   if (e.size() < 4) return;
   const auto group = e.split(0, e.rank());
   if (e.rank() >= 2) {
@@ -121,7 +121,7 @@ void shrink_twice(Endpoint& e, bool) {
 }
 
 // Odd and even ranks part; a loss among the odd ones is nothing to the even.
-void subset(Endpoint& e, bool) {
+void subset(Endpoint& e) {
   const auto group = e.split(0, e.rank());
   std::vector<int> half;
   for (int r = e.rank() % 2; r < e.size(); r += 2) half.push_back(r);
@@ -146,7 +146,7 @@ void subset(Endpoint& e, bool) {
 }
 
 // A rank that leaves in good order fails only a wait that can never end well.
-void leave_in_good_order(Endpoint& e, bool) {
+void leave_in_good_order(Endpoint& e) {
   if (e.size() < 3) return;
   const auto group = e.split(0, e.rank());
   if (e.rank() == 2) {

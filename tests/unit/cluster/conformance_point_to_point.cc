@@ -29,7 +29,7 @@ bool equal(const Buffer& a, const Buffer& b) {
 }
 
 // Around the sizes where a transport may change its ways, and up to 64 MiB.
-void all_sizes(Endpoint& e, bool) {
+void all_sizes(Endpoint& e) {
   for (const std::size_t bytes : {0, 1, 7, 8, 2047, 2048, 2049, 4096, 65'535, 65'536, 1'000'003}) {
     e.send(next(e), 1, pattern(bytes, static_cast<std::uint8_t>(e.rank())));
     const Message message = e.receive({{previous(e)}, {1}}, soon(e));
@@ -42,7 +42,7 @@ void all_sizes(Endpoint& e, bool) {
   if (e.rank() == last) REQUIRE(equal(e.receive({{0}, {2}}, soon(e)).payload, pattern(large, 5)));
 }
 
-void tags(Endpoint& e, bool) {
+void tags(Endpoint& e) {
   for (const Tag tag : {10, 11, 12, 11, 13}) e.send(next(e), tag, number(tag));
   const int from = previous(e);
   REQUIRE(e.receive({{from}, {13}}, soon(e)).tag == 13);
@@ -53,7 +53,7 @@ void tags(Endpoint& e, bool) {
 }
 
 // Empty tags never take a message of the reserved range: one sent there waits until it is asked for.
-void reserved_tags(Endpoint& e, bool) {
+void reserved_tags(Endpoint& e) {
   const Tag reserved = kFirstReservedTag + 1000;
   e.send(next(e), reserved, number(1));
   e.send(next(e), 7, number(2));
@@ -62,7 +62,7 @@ void reserved_tags(Endpoint& e, bool) {
   REQUIRE(number(e.receive({{previous(e)}, {reserved}}, soon(e)).payload) == 1);
 }
 
-void any_source(Endpoint& e, bool) {
+void any_source(Endpoint& e) {
   if (e.rank() != 0) return e.send(0, 3, number(e.rank() * 100));
   std::set<int> heard;
   for (int i = 1; i < e.size(); ++i) {
@@ -74,7 +74,7 @@ void any_source(Endpoint& e, bool) {
 }
 
 // Small messages may not overtake large ones, whatever their tags.
-void order_per_pair(Endpoint& e, bool) {
+void order_per_pair(Endpoint& e) {
   constexpr int kMessages = 600;
   for (int i = 0; i < kMessages; ++i) {
     Buffer payload(i % 50 == 0 ? 100'000 : 8);
@@ -88,14 +88,14 @@ void order_per_pair(Endpoint& e, bool) {
   }
 }
 
-void self_send(Endpoint& e, bool) {
+void self_send(Endpoint& e) {
   e.send(e.rank(), 4, number(42));
   e.send(e.rank(), 4, pattern(3 * kCreditBytes, 1));  // no credit stands between a rank and itself
   REQUIRE(number(e.receive({{e.rank()}, {4}}, soon(e)).payload) == 42);
   REQUIRE(equal(e.receive({{e.rank()}, {4}}, soon(e)).payload, pattern(3 * kCreditBytes, 1)));
 }
 
-void deadline(Endpoint& e, bool) {
+void deadline(Endpoint& e) {
   const Time start = e.now();
   expect_throw<Timeout>([&] { e.receive({{}, {5}}, {start + 0.05}); }, __FILE__, __LINE__);
   REQUIRE(e.now() - start >= 0.05);
@@ -105,7 +105,7 @@ void deadline(Endpoint& e, bool) {
   REQUIRE(number(e.receive({{previous(e)}, {5}}, soon(e)).payload) == 6);
 }
 
-void try_receive(Endpoint& e, bool) {
+void try_receive(Endpoint& e) {
   REQUIRE(!e.try_receive({{}, {6}}));
   e.barrier(soon(e));
   e.send(next(e), 6, number(1));
@@ -115,7 +115,7 @@ void try_receive(Endpoint& e, bool) {
 }
 
 // The third message can only come before the first is taken if the second did not wait for credit.
-void credit(Endpoint& e, bool) {
+void credit(Endpoint& e) {
   if (e.size() == 1) return;
   if (e.rank() == 0) {
     e.send(1, 1, pattern(kCreditBytes * 9 / 10, 1));
@@ -130,14 +130,14 @@ void credit(Endpoint& e, bool) {
 }
 
 // Unreceived messages of a trainer do not hold up a collective.
-void credit_apart_for_collectives(Endpoint& e, bool) {
+void credit_apart_for_collectives(Endpoint& e) {
   e.send(next(e), 1, pattern(kCreditBytes, 1));
   for (int i = 0; i < 3; ++i) e.barrier(soon(e));
   REQUIRE(e.receive({{previous(e)}, {1}}, soon(e)).payload.size() == kCreditBytes);
 }
 
 // Both send first, messages far above what a transport buffers.
-void mutual_sends(Endpoint& e, bool) {
+void mutual_sends(Endpoint& e) {
   for (int to = 0; to < e.size(); ++to) e.send(to, 1, pattern(2 * kCreditBytes, static_cast<std::uint8_t>(e.rank())));
   for (int from = 0; from < e.size(); ++from) {
     REQUIRE(
@@ -145,13 +145,13 @@ void mutual_sends(Endpoint& e, bool) {
   }
 }
 
-void flush(Endpoint& e, bool) {
+void flush(Endpoint& e) {
   e.send(next(e), 1, pattern(100'000, 1));
   const Message message = e.receive({{previous(e)}, {1}}, soon(e));
   e.flush(soon(e));
 }
 
-void traffic(Endpoint& e, bool) {
+void traffic(Endpoint& e) {
   const Traffic before = e.traffic();
   if (e.size() > 1) {
     e.send(next(e), 1, Buffer(1000));

@@ -3,6 +3,7 @@ rank, its host and the cause, and the right exit code.
 
 Usage: mpi_failures.py PROGRAM MPIRUN [OPTION...]
 """
+import itertools
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import time
 HOST = re.escape(socket.gethostname())
 LIMIT_SECONDS = 10
 
-# What rank 1 of three does (mpi_program.cc): the exit code, and the one line of ours on stderr.
+# What rank 1 of three does (mpi_program.cc), with and without memory that the ranks share: the exit code, and the one line of ours on stderr.
 CASES = {
     "throw": (4, rf"rank 1 on {HOST}: its memory is full"),
     "throw-late": (4, rf"rank 1 on {HOST}: its memory is full"),
@@ -52,12 +53,13 @@ def main(program, mpirun):
             wrong += 1
             print(output)
 
-    for case, (code, sentence) in CASES.items():
-        returned, output, seconds = run([*mpirun, "-n", "3", program, case])
+    for case, apart in itertools.product(CASES, ([], ["apart"])):
+        code, sentence = CASES[case]
+        returned, output, seconds = run([*mpirun, "-n", "3", program, case, *apart])
         ours = re.findall(r"^muster: .*$", output, re.MULTILINE)
         holds = (returned == code and seconds < LIMIT_SECONDS and len(ours) == 1
                  and re.fullmatch("muster: " + sentence, ours[0]) is not None)
-        check(case, holds, output, seconds)
+        check(" ".join([case, *apart]), holds, output, seconds)
 
     # The launcher sees a killed process first: its banner and code stand.
     returned, output, seconds = run([*mpirun, "-n", "3", program, "kill"])

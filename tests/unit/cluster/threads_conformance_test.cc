@@ -17,7 +17,7 @@ TEST_P(ThreadsConformance, Holds) {
   options.credit_bytes = conformance::kCreditBytes;
   options.silence_seconds = 60;  // the checks fill large buffers without a sign of life
   const auto run = check.run;
-  ASSERT_NO_THROW(run_threads(ranks, options, [run](Endpoint& endpoint) { run(endpoint, true); }));
+  ASSERT_NO_THROW(run_threads(ranks, options, [run](Endpoint& endpoint) { run(endpoint); }));
 }
 
 std::string test_name(const testing::TestParamInfo<ThreadsConformance::ParamType>& info) {

@@ -28,7 +28,7 @@ double simulated_round(const Table& table, GridShape shape) {
   options.stop.tolerance = 1e-14;
   options.stop.max_rounds = 30;
   FitResult result;
-  run_simulated(shape.rows * shape.columns, {}, {.reproducible = true}, [&](Endpoint& endpoint) {
+  run_simulated(shape.rows * shape.columns, {}, {}, [&](Endpoint& endpoint) {
     Dataset data = share(table, endpoint.rank(), endpoint.size());
     const Division division({shape}, endpoint, data);
     Executor executor(1);

@@ -74,9 +74,7 @@ struct How {
 // Fits on n ranks as threads; checks that all agree; gives rank 0's result.
 inline FitResult fit_on(const Table& table, const TrainOptions& options, const How& how = {}) {
   std::vector<FitResult> results(static_cast<std::size_t>(how.ranks));
-  EndpointOptions endpoint_options;
-  endpoint_options.reproducible = options.run.reproducible;
-  run_threads(how.ranks, endpoint_options, [&](Endpoint& endpoint) {
+  run_threads(how.ranks, {}, [&](Endpoint& endpoint) {
     const Dataset data = share(table, endpoint.rank(), endpoint.size(), how.sparse, how.rows_by_rank);
     Executor executor(how.threads, [&] { endpoint.progress(); });
     FitRequest request{.data = data,

@@ -42,12 +42,10 @@ inline FitResult fit_on_grid(const Table& table, const TrainOptions& options, co
   const auto rank_main = [&](Endpoint& endpoint) {
     results[static_cast<std::size_t>(endpoint.rank())] = fit_one_of_grid(table, options, how, start, endpoint);
   };
-  EndpointOptions endpoint_options;
-  endpoint_options.reproducible = true;
   if (how.simulated) {
-    run_simulated(ranks, {}, endpoint_options, rank_main);
+    run_simulated(ranks, {}, {}, rank_main);
   } else {
-    run_threads(ranks, endpoint_options, rank_main);
+    run_threads(ranks, {}, rank_main);
   }
   for (const FitResult& result : results) {
     EXPECT_EQ(result.model.intercepts, results[0].model.intercepts);

@@ -38,7 +38,7 @@ std::vector<Seen> fit_with_a_death(GridShape shape, int dead) {
   ClusterModel model;
   model.default_node.flops_per_second = 1e6;
   model.deaths.push_back({.node = dead, .at = kDeath});
-  EndpointOptions endpoint_options{.silence_seconds = kSilence, .reproducible = true};
+  EndpointOptions endpoint_options{.silence_seconds = kSilence};
   const int ranks = shape.rows * shape.columns;
   std::vector<Seen> seen(static_cast<std::size_t>(ranks));
   const auto main = [&](Endpoint& endpoint) {

@@ -29,7 +29,7 @@ TEST_P(Decorated, TracedThreadsConform) {
   const auto run = check();
   ASSERT_NO_THROW(run_threads(ranks(), options(), [run](Endpoint& e) {
     TracingEndpoint traced(e, false);
-    run(traced, true);
+    run(traced);
   }));
 }
 
@@ -37,7 +37,7 @@ TEST_P(Decorated, TracedSimulationConforms) {
   const auto run = check();
   ASSERT_NO_THROW(run_simulated(ranks(), {}, options(), [run](Endpoint& e) {
     TracingEndpoint traced(e, false);
-    run(traced, true);
+    run(traced);
   }));
 }
 
@@ -45,7 +45,7 @@ TEST_P(Decorated, FaultlessThreadsConform) {
   const auto run = check();
   ASSERT_NO_THROW(run_threads(ranks(), options(), [run](Endpoint& e) {
     FaultyEndpoint faulty(e, {});
-    run(faulty, true);
+    run(faulty);
   }));
 }
 
@@ -56,7 +56,7 @@ TEST_P(Decorated, SlowAndDelayedSimulationConforms) {
     faults.slowness = 1.0 + e.rank();
     faults.delays.push_back({.to = {}, .at = 0, .until = 1e9, .seconds = 1e-5 * e.rank(), .extra_seconds = 1e-5});
     FaultyEndpoint faulty(e, faults);
-    run(faulty, true);
+    run(faulty);
   }));
 }
 

@@ -16,7 +16,7 @@ TEST_P(SimConformance, Holds) {
   EndpointOptions options;
   options.credit_bytes = conformance::kCreditBytes;
   const auto run = check.run;
-  ASSERT_NO_THROW(run_simulated(ranks, {}, options, [run](Endpoint& endpoint) { run(endpoint, true); }));
+  ASSERT_NO_THROW(run_simulated(ranks, {}, options, [run](Endpoint& endpoint) { run(endpoint); }));
 }
 
 // Hosts of two ranks each, jitter, and another order of what happens at once.
@@ -32,7 +32,7 @@ TEST_P(SimConformanceOnHosts, Holds) {
   EndpointOptions options;
   options.credit_bytes = conformance::kCreditBytes;
   const auto run = check.run;
-  ASSERT_NO_THROW(run_simulated(ranks, model, options, [run](Endpoint& endpoint) { run(endpoint, true); }));
+  ASSERT_NO_THROW(run_simulated(ranks, model, options, [run](Endpoint& endpoint) { run(endpoint); }));
 }
 
 std::string test_name(const testing::TestParamInfo<SimConformance::ParamType>& info) {

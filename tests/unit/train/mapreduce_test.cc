@@ -115,7 +115,7 @@ TEST(MapReduce, SumIsDividedByTheWeightAndThePenaltyAddedOnce) {
 TEST(MapReduce, EveryRankTakesTheSameStepsToTheSameModel) {
   for (const int n : {1, 4}) {
     std::vector<std::vector<double>> models(static_cast<std::size_t>(n));
-    run_threads(n, {.reproducible = true}, [&](Endpoint& endpoint) {
+    run_threads(n, {}, [&](Endpoint& endpoint) {
       DealtRows mine(endpoint.rank(), endpoint.size());
       const auto judge = [](const RoundState& state) -> Problem::Verdict {
         return {state.gradient_norm < 1e-10, StopReason::converged, "the gradient is small"};

@@ -278,7 +278,7 @@ TEST(ParameterServer, BulkSynchronousIsGradientDescentBitForBit) {
     const Vector speeds(kSpeeds.begin(), kSpeeds.begin() + workers);
     const Outcome outcome = train(dealt(shards), options, cluster_of(speeds, 2), Vector(kDimension, 0.1));
     Vector w;
-    run_simulated(workers, cluster_of(speeds, 0), {.reproducible = true}, [&](Endpoint& endpoint) {
+    run_simulated(workers, cluster_of(speeds, 0), {}, [&](Endpoint& endpoint) {
       const auto objective = dealt(shards)(endpoint.rank());
       MapReduceOptions map_reduce;
       map_reduce.penalty.assign(kDimension, kPenalty);
