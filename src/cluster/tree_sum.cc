@@ -18,8 +18,9 @@ DoubleDouble pair_at(const double* values) {
   return {values[0], values[1]};
 }
 
-// out, which overlaps neither, <- left op right.
-void combine_apart(double* __restrict out, const double* left, const double* right, std::size_t n, ReduceOp op) {
+// out <- left op right. Inlined, so that the compiler knows whether out is left, or apart from both.
+[[gnu::always_inline]] inline void combine_into(double* out, const double* left, const double* right, std::size_t n,
+                                                ReduceOp op) {
   switch (op) {
     case ReduceOp::sum:
       for (std::size_t i = 0; i < n; ++i) out[i] = left[i] + right[i];
@@ -38,6 +39,10 @@ void combine_apart(double* __restrict out, const double* left, const double* rig
       for (std::size_t i = 0; i < n; ++i) out[i] = std::max(left[i], right[i]);
       return;
   }
+}
+
+void combine_apart(double* __restrict out, const double* left, const double* right, std::size_t n, ReduceOp op) {
+  combine_into(out, left, right, n, op);
 }
 
 // Blocks of all sources, which start at `at`.
@@ -67,26 +72,8 @@ struct BlockSum {
 }  // namespace
 
 void combine(std::span<double> values, std::span<const double> other, ReduceOp op) {
-  const std::size_t n = values.size();
-  switch (op) {
-    case ReduceOp::sum:
-      for (std::size_t i = 0; i < n; ++i) values[i] += other[i];
-      return;
-    case ReduceOp::sum_double_double:
-      MUSTER_CHECK(n % 2 == 0, "sum_double_double needs pairs");
-      for (std::size_t i = 0; i < n; i += 2) {
-        const DoubleDouble sum = pair_at(&values[i]) + pair_at(&other[i]);
-        values[i] = sum.high;
-        values[i + 1] = sum.low;
-      }
-      return;
-    case ReduceOp::min:
-      for (std::size_t i = 0; i < n; ++i) values[i] = std::min(values[i], other[i]);
-      return;
-    case ReduceOp::max:
-      for (std::size_t i = 0; i < n; ++i) values[i] = std::max(values[i], other[i]);
-      return;
-  }
+  MUSTER_CHECK(op != ReduceOp::sum_double_double || values.size() % 2 == 0, "sum_double_double needs pairs");
+  combine_into(values.data(), values.data(), other.data(), values.size(), op);
 }
 
 void tree_sum(std::span<const double* const> sources, std::span<double* const> outs, std::size_t count, ReduceOp op) {

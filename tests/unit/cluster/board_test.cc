@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/double_double.h"
@@ -26,23 +27,48 @@ std::vector<double> of_member(int member, std::size_t count) {
 }
 
 TEST(TreeSum, AddsNeighboursThenNeighboursOfPairs) {
-  constexpr std::size_t kCount = 1001;  // more than a block
-  const std::vector<double> a = of_member(0, kCount), b = of_member(1, kCount), c = of_member(2, kCount),
-                            d = of_member(3, kCount), e = of_member(4, kCount), f = of_member(5, kCount),
-                            g = of_member(6, kCount);
-  const std::vector<const double*> all = {a.data(), b.data(), c.data(), d.data(), e.data(), f.data(), g.data()};
-  const auto wanted = [&](std::size_t members, std::size_t i) {
-    const double ab = a[i] + b[i], abcd = ab + (c[i] + d[i]);
-    const double sums[] = {a[i], ab, ab + c[i], abcd, abcd + e[i], abcd + (e[i] + f[i]), abcd + ((e[i] + f[i]) + g[i])};
-    return sums[members - 1];
-  };
-  for (std::size_t members = 1; members <= all.size(); ++members) {
-    std::vector<double> one(kCount), other(kCount);
-    double* const outs[] = {one.data(), other.data()};
-    tree_sum(std::span(all).first(members), outs, kCount, ReduceOp::sum);
-    for (std::size_t i = 0; i < kCount; ++i) ASSERT_EQ(one[i], wanted(members, i)) << members << " members, " << i;
-    EXPECT_EQ(one, other);
+  constexpr std::size_t kCount = 1001, kMost = 20;  // more than a block
+  const std::pair<ReduceOp, double (*)(double, double)> ops[] = {
+      {ReduceOp::sum, [](double a, double b) { return a + b; }},
+      {ReduceOp::min, [](double a, double b) { return a < b ? a : b; }},
+      {ReduceOp::max, [](double a, double b) { return a < b ? b : a; }}};
+  std::vector<std::vector<double>> values;
+  std::vector<const double*> sources;
+  for (std::size_t members = 1; members <= kMost; ++members) {
+    values.push_back(of_member(static_cast<int>(members), kCount));
+    sources.push_back(values.back().data());
+    for (const auto& [op, together] : ops) {
+      std::vector<double> one(kCount), other(kCount);
+      double* const outs[] = {one.data(), other.data()};
+      tree_sum(sources, outs, kCount, op);
+      for (std::size_t i = 0; i < kCount; ++i) {
+        std::vector<double> row;
+        for (const auto& of_one : values) row.push_back(of_one[i]);
+        while (row.size() > 1) {
+          std::vector<double> pairs;
+          for (std::size_t k = 0; k + 1 < row.size(); k += 2) pairs.push_back(together(row[k], row[k + 1]));
+          if (row.size() % 2 == 1) pairs.push_back(row.back());
+          row = pairs;
+        }
+        ASSERT_EQ(one[i], row[0]) << members << " members, " << i;
+      }
+      EXPECT_EQ(one, other);
+    }
   }
+}
+
+TEST(TreeSum, CombinesInPlace) {
+  const std::vector<double> a = {1, 5, -3, 0}, b = {2, 4, -4, 0x1p-70};
+  const auto combined = [&](ReduceOp op) {
+    std::vector<double> values = a;
+    combine(values, b, op);
+    return values;
+  };
+  EXPECT_EQ(combined(ReduceOp::sum), (std::vector<double>{3, 9, -7, 0x1p-70}));
+  EXPECT_EQ(combined(ReduceOp::min), (std::vector<double>{1, 4, -4, 0}));
+  EXPECT_EQ(combined(ReduceOp::max), (std::vector<double>{2, 5, -3, 0x1p-70}));
+  EXPECT_EQ(combined(ReduceOp::sum_double_double)[0], 3 + 9.0);
+  EXPECT_EQ(combined(ReduceOp::sum_double_double)[3], 0x1p-70);
 }
 
 TEST(TreeSum, AnOutMayBeASource) {

@@ -209,32 +209,36 @@ TEST(Statistics, NothingToReadIsZero) {
   EXPECT_LT(error_of(truth, statistics_of(targets_only, Precision::float64, centres(0))), 1e-14);
 }
 
+// Around 0 sparse rows need not count what they lack.
 TEST(LinearRows, CentredSumsAndSquares) {
   for (const Shape& shape : kShapes) {
     const Shard dense = dense_shard(shape);
-    const std::vector<double> centre = centres(shape.cols);
-    std::vector<Quad> sums(shape.cols + 2, 0), squares(shape.cols + 2, 0), sizes(shape.cols + 2, 0);
-    for (std::size_t i = 0; i < shape.rows; ++i) {
-      for (std::size_t j = 0; j < shape.cols + 2; ++j) {
-        const Quad x = j == 0            ? Quad(1)
-                       : j <= shape.cols ? static_cast<Quad>(value_at(dense, i, j - 1)) - centre[j - 1]
-                                         : static_cast<Quad>(dense.targets[i]) - offset_at(dense, i) - centre[j - 1];
-        const Quad s = weight_at(dense, i);
-        sums[j] += s * x;
-        squares[j] += s * x * x;
-        sizes[j] += s * (x < 0 ? -x : x);
+    for (const bool around_zero : {false, true}) {
+      std::vector<double> centre = centres(shape.cols);
+      if (around_zero) std::fill(centre.begin(), centre.end() - 1, 0.0);
+      std::vector<Quad> sums(shape.cols + 2, 0), squares(shape.cols + 2, 0), sizes(shape.cols + 2, 0);
+      for (std::size_t i = 0; i < shape.rows; ++i) {
+        for (std::size_t j = 0; j < shape.cols + 2; ++j) {
+          const Quad x = j == 0            ? Quad(1)
+                         : j <= shape.cols ? static_cast<Quad>(value_at(dense, i, j - 1)) - centre[j - 1]
+                                           : static_cast<Quad>(dense.targets[i]) - offset_at(dense, i) - centre[j - 1];
+          const Quad s = weight_at(dense, i);
+          sums[j] += s * x;
+          squares[j] += s * x * x;
+          sizes[j] += s * (x < 0 ? -x : x);
+        }
       }
-    }
-    for (const Shard& shard : {dense, as_float32(dense), as_sparse(dense), as_sparse(dense, true)}) {
-      for (InstructionSet set : available_instruction_sets()) {
-        Executor executor(3);
-        LinearRows rows(shard, executor, set);
-        std::vector<double> got(shape.cols + 2), got_squares(shape.cols + 2);
-        rows.centred_sums(centre, got);
-        rows.centred_squares(centre, got_squares);
-        for (std::size_t j = 0; j < got.size(); ++j) {
-          EXPECT_NEAR(got[j], static_cast<double>(sums[j]), 1e-13 * static_cast<double>(sizes[j]));
-          EXPECT_NEAR(got_squares[j], static_cast<double>(squares[j]), 1e-13 * static_cast<double>(squares[j]));
+      for (const Shard& shard : {dense, as_float32(dense), as_sparse(dense), as_sparse(dense, true)}) {
+        for (InstructionSet set : available_instruction_sets()) {
+          Executor executor(3);
+          LinearRows rows(shard, executor, set);
+          std::vector<double> got(shape.cols + 2), got_squares(shape.cols + 2);
+          rows.centred_sums(centre, got);
+          rows.centred_squares(centre, got_squares);
+          for (std::size_t j = 0; j < got.size(); ++j) {
+            EXPECT_NEAR(got[j], static_cast<double>(sums[j]), 1e-13 * static_cast<double>(sizes[j]));
+            EXPECT_NEAR(got_squares[j], static_cast<double>(squares[j]), 1e-13 * static_cast<double>(squares[j]));
+          }
         }
       }
     }
