@@ -195,9 +195,11 @@ double FitProblem::rounding_floor(const RoundState& state) const {
   const double size = classifies() ? 1 : std::sqrt(2 * std::abs(state.value));
   double sums[] = {0, 0, static_cast<double>(state.w.size())};
   auto& [margin, shrunk, dimension] = sums;
-  margin = sum_in_lanes(state.w.size(), [&](std::size_t j) { return std::abs(state.w[j]); });
-  shrunk =
-      sum_in_lanes(state.w.size(), [&](std::size_t j) { return std::abs(state.w[j]) * coordinates_.penalty()[j]; });
+  const std::array<double, 2> of_w = sums_in_lanes(
+      state.w.size(), [&](std::size_t j) { return std::abs(state.w[j]); },
+      [&](std::size_t j) { return std::abs(state.w[j]) * coordinates_.penalty()[j]; });
+  margin = of_w[0];
+  shrunk = of_w[1];
   context_.sum_over_columns(sums);
   const double each = largest_curvature(context_.problem().loss) * margin + size + shrunk;
   return kUnit * each * std::sqrt(dimension);

@@ -6,13 +6,11 @@
 #include <span>
 #include <utility>
 
+#include "base/aligned.h"
 #include "solver/point.h"
 
 namespace muster {
 namespace {
-
-// Coordinates that are worked on together: those of two vectors stay in cache while each of the others is read once.
-constexpr std::size_t kTogether = 1024;
 
 // The last m pairs, and the product −Hg. It lies in the span of s_i, y_i and g, so the recursion needs nothing but
 // inner products, and the vectors are read twice a round: for the products with the newest, and for the combination.
@@ -24,24 +22,18 @@ class Memory final : public DescentDirection {
   double choose(const Point& at, std::vector<double>& p) override {
     const Combination r = recursion();
     p.resize(at.gradient.size());
-    for (std::size_t begin = 0; begin < p.size(); begin += kTogether) {
-      const std::size_t end = std::min(p.size(), begin + kTogether);
+    in_stretches(p.size(), [&](std::size_t begin, std::size_t end) {
       for (std::size_t j = begin; j < end; ++j) p[j] = -r.of_gradient * at.gradient[j];
       for (std::size_t i = 0; i < pairs_.size(); ++i) {
         const double *s = pairs_[i].s.data(), *y = pairs_[i].y.data(), of_s = r.of_s[i], of_y = r.of_y[i];
         for (std::size_t j = begin; j < end; ++j) p[j] -= of_s * s[j] + of_y * y[j];
       }
-    }
+    });
     return pairs_.empty() ? first_step(at) : 1;
   }
 
   void moved(const Point& from, const Point& to) override {
-    next_.s.resize(to.w.size());
-    next_.y.resize(to.w.size());
-    for (std::size_t j = 0; j < to.w.size(); ++j) next_.s[j] = to.w[j] - from.w[j];
-    for (std::size_t j = 0; j < to.w.size(); ++j) next_.y[j] = to.gradient[j] - from.gradient[j];
-    // By pair, the newest last: [s·g, y·g, s·y', y·y'] with the newest y'; and [s'·s'] of the newest.
-    std::vector<double> products = products_with(to.gradient);
+    std::vector<double> products = next_pair(from, to);
     problem_.sum_over_blocks(products);
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
       pairs_[i].sg = products[kProducts * i];
@@ -62,7 +54,7 @@ class Memory final : public DescentDirection {
 
  private:
   struct Pair {
-    std::vector<double> s, y;
+    AlignedVector<double> s, y;
     std::vector<double> sy, yy;  // s·y_j and y·y_j, for the pair itself and then the newer ones j
     double sg = 0, yg = 0;       // s·g and y·g
   };
@@ -72,12 +64,18 @@ class Memory final : public DescentDirection {
     std::vector<double> of_s, of_y;
   };
 
-  std::vector<double> products_with(std::span<const double> gradient) const {
-    const std::size_t n = next_.s.size();
+  // Makes the pair of a step, and returns the products with its y' and with the gradient it leads to, by pair, its own
+  // last: [s·g, y·g, s·y', y·y']; and [s'·s'].
+  std::vector<double> next_pair(const Point& from, const Point& to) {
+    const std::size_t n = to.w.size();
+    next_.s.resize(n);
+    next_.y.resize(n);
     std::vector<double> sums(kProducts * (pairs_.size() + 1) + 1, 0.0);
-    for (std::size_t begin = 0; begin < n; begin += kTogether) {
-      const auto part = [&](std::span<const double> x) { return x.subspan(begin, std::min(kTogether, n - begin)); };
-      const auto new_s = part(next_.s), new_y = part(next_.y), g = part(gradient);
+    in_stretches(n, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t j = begin; j < end; ++j) next_.s[j] = to.w[j] - from.w[j];
+      for (std::size_t j = begin; j < end; ++j) next_.y[j] = to.gradient[j] - from.gradient[j];
+      const auto part = [&](std::span<const double> x) { return x.subspan(begin, end - begin); };
+      const auto new_s = part(next_.s), new_y = part(next_.y), g = part(to.gradient);
       for (std::size_t i = 0; i <= pairs_.size(); ++i) {
         const Pair& pair = i < pairs_.size() ? pairs_[i] : next_;
         const auto s = part(pair.s), y = part(pair.y);
@@ -88,7 +86,7 @@ class Memory final : public DescentDirection {
         sum[3] += dot(y, new_y);
       }
       sums.back() += dot(new_s, new_s);
-    }
+    });
     return sums;
   }
 

@@ -90,8 +90,11 @@ double MapReduce::evaluate(const Compute& compute, std::span<const double> w, st
   ask_for_stops(sums.last(2));
   reduce(sums);
   const std::vector<double>&p = options_.penalty, &q = options_.l1;
-  for (std::size_t j = 0; j < n; ++j) gradient[j] = sums[1 + j] / weight_ + p[j] * w[j];
-  const double penalty = sum_in_lanes(n, [&](std::size_t j) { return p[j] * w[j] * w[j]; });
+  double penalty = 0;
+  in_stretches(n, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t j = begin; j < end; ++j) gradient[j] = sums[1 + j] / weight_ + p[j] * w[j];
+    penalty += sum_in_lanes(end - begin, [&](std::size_t j) { return p[begin + j] * w[begin + j] * w[begin + j]; });
+  });
   const double absolute = sum_in_lanes(q.size(), [&](std::size_t j) { return q[j] * std::abs(w[j]); });
   // What is left of the sums, and what is not of rows: added over column blocks, which all have value and tallies.
   const auto rest = sums.subspan(n);
@@ -152,10 +155,10 @@ void MapReduce::look_along(std::span<const double> a, std::span<const double> b)
 
 void MapReduce::find_penalty_on_line(std::span<const double> a, std::span<const double> b) {
   const std::vector<double>& p = options_.penalty;
-  auto& [at_a, mixed, along] = penalty_on_line_;
-  at_a = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * a[j] * a[j]; });
-  mixed = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * a[j] * (b[j] - a[j]); });
-  along = sum_in_lanes(p.size(), [&](std::size_t j) { return p[j] * (b[j] - a[j]) * (b[j] - a[j]); });
+  penalty_on_line_ = sums_in_lanes(
+      p.size(), [&](std::size_t j) { return p[j] * a[j] * a[j]; },
+      [&](std::size_t j) { return p[j] * a[j] * (b[j] - a[j]); },
+      [&](std::size_t j) { return p[j] * (b[j] - a[j]) * (b[j] - a[j]); });
   sum_over_blocks(penalty_on_line_);
 }
 

@@ -16,6 +16,7 @@
 // Source: J. Dean, S. Ghemawat, OSDI 2004; C.-T. Chu et al., "Map-reduce for machine learning on multicore", NIPS 2006.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -112,7 +113,7 @@ class MapReduce final : public Problem {
   double weight_ = 0;
   std::vector<double> sums_;  // [value, gradient…, tallies…, cancelled, out of time]
   std::vector<double> tallies_;
-  double penalty_on_line_[3] = {0, 0, 0};  // Σ p a², Σ p a(b − a), Σ p (b − a)²
+  std::array<double, 3> penalty_on_line_{};  // Σ p a², Σ p a(b − a), Σ p (b − a)²
   bool cancelled_ = false, out_of_time_ = false;
   std::vector<RoundReport> rounds_;
   std::int64_t keep_every_ = 1;
