@@ -150,7 +150,7 @@ FitResult finish_iterative(FitContext& context, Choice choice) {
 
 FitResult fit(const FitRequest& request, Endpoint& endpoint, Executor& executor) {
   HeldRows held(request.data.shard);
-  LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set);
+  LinearRows rows(request.rows ? *request.rows : held, executor, request.instruction_set, request.budget);
   FitContext context{request, endpoint, rows, executor, {}, endpoint.now(), 0, request.topology};
   MUSTER_CHECK(request.data.encoding.feature_count() == context.all_columns(), "a name for every column");
   if (request.rows && context.columns_are_cut())

@@ -34,6 +34,7 @@ struct FitRequest {
   const TrainOptions& options;
   RowSource* rows = nullptr;                                // this rank's rows, where they are not the shard's
   InstructionSet instruction_set = InstructionSet::scalar;  // equal on every rank
+  RowBudget* budget = nullptr;                              // for what passes keep beside the rows; null: no limit
   const CancellationToken* cancellation = nullptr;          // any rank's stops all after the current round
   std::optional<LinearModel> start;                         // resume from here; equal on every rank
   const Topology* topology = nullptr;                       // of a decentralized run

@@ -98,6 +98,7 @@ class Tuner {
                              .options = of_fold_,
                              .rows = &rows,
                              .instruction_set = request_.instruction_set,
+                             .budget = request_.budget,
                              .cancellation = request_.cancellation,
                              .start = start,
                              .topology = request_.topology,
@@ -110,7 +111,7 @@ class Tuner {
 
   // Σ s loss over rows of this rank.
   double loss_over(RowSource& source, const LinearModel& model) {
-    LinearRows rows(source, request_.executor, request_.instruction_set);
+    LinearRows rows(source, request_.executor, request_.instruction_set, request_.budget);
     const std::vector<double> centre(rows.columns(), 0.0);
     std::vector<double> sums(2 * (1 + model.outputs() + model.w.size()));
     endpoint_.charge(rows.certify(of_fold_.problem.loss, model.w, model.intercepts, centre, sums));

@@ -31,6 +31,7 @@ struct TuningRequest {
   RowSource& rows;  // this rank's
   Executor& executor;
   InstructionSet instruction_set = InstructionSet::scalar;
+  RowBudget* budget = nullptr;  // as FitRequest's
   const CancellationToken* cancellation = nullptr;
   std::optional<LinearModel> start = {};  // of the first pair on every fold; equal on every rank
   const Topology* topology = nullptr;     // of a decentralized run

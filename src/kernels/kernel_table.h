@@ -132,9 +132,17 @@ struct DenseKernels {
                              double* room, double* gradient);
 };
 
-// Kernels over sparse rows; the others are plain C++ for every set (kernels/sparse_rows.h).
+// Kernels over sparse rows, whose entries are those of different columns; the others are plain C++ for every set
+// (kernels/sparse_rows.h). Of rows of one margin the same bits on every set.
 template <class T>
 struct SparseKernels {
+  // out_i = Σ_j u_j x_ij, and sums_j += Σ_i factor_i x_ij: the halves of a pass, without a centre.
+  void (*margins)(SparseRows<T> rows, const double* u, double* out);
+  void (*add_multiples)(SparseRows<T> rows, const double* factors, double* sums);
+  // The same of one row as if in twice the precision. Pairs are high and low parts side by side, column j's at 2j.
+  DoubleDouble (*dot)(SparseRows<T> rows, std::size_t row, const double* w);
+  void (*add_multiple)(DoubleDouble factor, SparseRows<T> rows, std::size_t row, double* pairs);
+
   // As the dense ones on x itself: centres are not read. room: class_room(0, classes) values, overwritten.
   void (*class_pass)(SparseRows<T> rows, RowData data, ClassRequest request, double* room, ClassSums& sums);
   void (*class_margins)(SparseRows<T> rows, ClassRequest request, double* room);

@@ -5,6 +5,7 @@
 
 #include "kernels/scalar_classes.h"
 #include "kernels/scalar_math.h"
+#include "kernels/sparse_lanes.h"
 #include "kernels/tables.h"
 
 namespace muster {
@@ -140,6 +141,42 @@ void ranges(DenseRows<T> rows, const unsigned char* select, double* minimum, dou
   }
 }
 
+template <class T>
+void sparse_margins(SparseRows<T> rows, const double* u, double* out) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    double lanes[kSparseLanes] = {};
+    const std::size_t first = rows.row_begin[i];
+    for (std::size_t k = first; k < rows.row_begin[i + 1]; ++k)
+      lanes[(k - first) % kSparseLanes] += u[rows.columns[k]] * static_cast<double>(rows.values[k]);
+    out[i] = sum_of_sparse_lanes(lanes);
+  }
+}
+
+template <class T>
+void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k)
+      sums[rows.columns[k]] += factors[i] * static_cast<double>(rows.values[k]);
+  }
+}
+
+template <class T>
+DoubleDouble sparse_dot(SparseRows<T> rows, std::size_t row, const double* w) {
+  double high[kSparseLanes] = {}, low[kSparseLanes] = {};
+  const std::size_t first = rows.row_begin[row];
+  for (std::size_t k = first; k < rows.row_begin[row + 1]; ++k) {
+    const std::size_t lane = (k - first) % kSparseLanes;
+    add_to_compensated(high[lane], low[lane], w[rows.columns[k]], static_cast<double>(rows.values[k]));
+  }
+  return sum_of_sparse_lanes(high, low);
+}
+
+template <class T>
+void sparse_add_multiple(DoubleDouble factor, SparseRows<T> rows, std::size_t row, double* pairs) {
+  for (std::size_t k = rows.row_begin[row]; k < rows.row_begin[row + 1]; ++k)
+    add_product(pairs + 2 * std::size_t{rows.columns[k]}, factor, static_cast<double>(rows.values[k]));
+}
+
 void exp_array(const double* x, std::size_t count, double* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = scalar_exp(x[i]);
 }
@@ -234,7 +271,13 @@ constexpr DenseKernels<T> dense_kernels() {
 }
 template <class T>
 constexpr SparseKernels<T> sparse_kernels() {
-  return {scalar_class_pass<SparseRows<T>>, scalar_class_margins<SparseRows<T>>, scalar_class_products<SparseRows<T>>};
+  return {sparse_margins<T>,
+          sparse_add_multiples<T>,
+          sparse_dot<T>,
+          sparse_add_multiple<T>,
+          scalar_class_pass<SparseRows<T>>,
+          scalar_class_margins<SparseRows<T>>,
+          scalar_class_products<SparseRows<T>>};
 }
 
 constexpr KernelTable kTable{InstructionSet::scalar,

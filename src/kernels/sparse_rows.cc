@@ -8,52 +8,24 @@ namespace {
 // Rows of a tile: few, so that their entries stay in cache between margin and gradient.
 constexpr std::size_t kTile = 16;
 
-template <class T>
-double margin(SparseRows<T> rows, std::size_t row, const double* u) {
-  double lanes[4] = {0, 0, 0, 0};  // four chains of additions, so that one does not wait for the other
-  std::size_t k = rows.row_begin[row];
-  const std::size_t end = rows.row_begin[row + 1];
-  for (; k + 4 <= end; k += 4) {
-    for (std::size_t lane = 0; lane < 4; ++lane) {
-      lanes[lane] += u[rows.columns[k + lane]] * static_cast<double>(rows.values[k + lane]);
-    }
-  }
-  for (std::size_t lane = 0; k < end; ++k, ++lane)
-    lanes[lane] += u[rows.columns[k]] * static_cast<double>(rows.values[k]);
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-}
-
 }  // namespace
-
-template <class T>
-void sparse_margins(SparseRows<T> rows, const double* u, double* out) {
-  for (std::size_t i = 0; i < rows.rows; ++i) out[i] = margin(rows, i, u);
-}
-
-template <class T>
-void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums) {
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
-      sums[rows.columns[k]] += factors[i] * static_cast<double>(rows.values[k]);
-    }
-  }
-}
 
 template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
                  double intercept, double* margins, PassSums& sums, double* gradient) {
+  const SparseKernels<T>& kernels = table.sparse<T>();
   double buffer[kTile];
   for (std::size_t begin = 0; begin < rows.rows; begin += kTile) {
     const std::size_t count = std::min(kTile, rows.rows - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      buffer[i] = margin(rows, begin + i, u) + intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
-    }
+    const SparseRows<T> tile{rows.row_begin + begin, rows.columns, rows.values, count, rows.cols};
+    kernels.margins(tile, u, buffer);
+    for (std::size_t i = 0; i < count; ++i)
+      buffer[i] = buffer[i] + intercept + (data.offsets ? data.offsets[begin + i] : 0.0);
     if (margins) std::copy_n(buffer, count, margins + begin);
     const RowData tile_data{data.targets ? data.targets + begin : nullptr,
                             data.weights ? data.weights + begin : nullptr, nullptr};
     table.residuals(function, buffer, count, tile_data, buffer, sums);
-    sparse_add_multiples(SparseRows<T>{rows.row_begin + begin, rows.columns, rows.values, count, rows.cols}, buffer,
-                         gradient);
+    kernels.add_multiples(tile, buffer, gradient);
   }
 }
 
@@ -107,10 +79,6 @@ template void sparse_pass(const KernelTable&, SparseRows<double>, RowData, RowFu
                           PassSums&, double*);
 template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double, double*,
                           PassSums&, double*);
-template void sparse_margins(SparseRows<double>, const double*, double*);
-template void sparse_margins(SparseRows<float>, const double*, double*);
-template void sparse_add_multiples(SparseRows<double>, const double*, double*);
-template void sparse_add_multiples(SparseRows<float>, const double*, double*);
 template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

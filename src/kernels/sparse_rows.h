@@ -1,6 +1,5 @@
-// Loops over sparse rows. Plain C++ for every instruction set: gathers and scatters of single values gain nothing from
-// vectors on present processors; only the loss goes through the set's table. Conventions are those of
-// kernels/kernel_table.h.
+// Loops over sparse rows that are one for every instruction set: what of them gains by vectors goes through the set's
+// table. Conventions are those of kernels/kernel_table.h.
 //
 // Rows are never densified. Centring is implicit: kernels see the entries, and the caller adds what the zeros
 // contribute, which is the same for every row that lacks the column.
@@ -20,12 +19,6 @@ template <class T>
 void sparse_pass(const KernelTable& table, SparseRows<T> rows, RowData data, RowFunction function, const double* u,
                  double intercept, double* margins, PassSums& sums, double* gradient);
 
-// out_i = Σ_j u_j x_ij, and sums_j += Σ_i factor_i x_ij: the two halves of the pass.
-template <class T>
-void sparse_margins(SparseRows<T> rows, const double* u, double* out);
-template <class T>
-void sparse_add_multiples(SparseRows<T> rows, const double* factors, double* sums);
-
 // Over the entries: sums_j += s_i (x_ij − centre_j)^power, present_j += s_i. power is 1 or 2. weights null: all 1.
 // centre and present null: every centre is 0, and nobody asks for present.
 template <class T>
@@ -44,10 +37,6 @@ extern template void sparse_pass(const KernelTable&, SparseRows<double>, RowData
                                  double*, PassSums&, double*);
 extern template void sparse_pass(const KernelTable&, SparseRows<float>, RowData, RowFunction, const double*, double,
                                  double*, PassSums&, double*);
-extern template void sparse_margins(SparseRows<double>, const double*, double*);
-extern template void sparse_margins(SparseRows<float>, const double*, double*);
-extern template void sparse_add_multiples(SparseRows<double>, const double*, double*);
-extern template void sparse_add_multiples(SparseRows<float>, const double*, double*);
 extern template void sparse_add_centred(SparseRows<double>, const double*, const double*, int, double*, double*);
 extern template void sparse_add_centred(SparseRows<float>, const double*, const double*, int, double*, double*);
 extern template void sparse_ranges(SparseRows<double>, const unsigned char*, double*, double*, double*);

@@ -18,6 +18,7 @@
 #include "kernels/double_double-inl.h"
 #include "kernels/gram-inl.h"
 #include "kernels/loss-inl.h"
+#include "kernels/sparse-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace muster {
@@ -30,7 +31,8 @@ constexpr DenseKernels<T> dense_kernels() {
 }
 template <class T>
 constexpr SparseKernels<T> sparse_kernels() {
-  return {sparse_class_pass<T>, sparse_class_margins<T>, sparse_class_products<T>};
+  return {sparse_margins<T>,    sparse_add_multiples<T>, sparse_dot<T>,           sparse_add_multiple<T>,
+          sparse_class_pass<T>, sparse_class_margins<T>, sparse_class_products<T>};
 }
 
 constexpr KernelTable kTable{HWY_TARGET == HWY_AVX2 ? InstructionSet::avx2 : InstructionSet::avx512,

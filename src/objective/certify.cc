@@ -59,7 +59,8 @@ DoubleDouble loss_of(const KernelTable& table, Loss loss, double target, Scratch
 }
 
 struct Certifier {
-  RowSource& source;
+  const LinearRows::PassRows& read;
+  std::size_t block_rows;
   Executor& executor;
   const KernelTable& table;
   std::size_t outputs;
@@ -67,13 +68,13 @@ struct Certifier {
   // Calls on_block(window, rows, range, thread's scratch, sums) for every block and adds up what they add.
   template <class OnBlock>
   DoubleDoubleSums all_blocks(std::size_t length, const OnBlock& on_block) const {
-    const RowShape& shape = source.shape();
+    const RowShape& shape = read.source.shape();
     std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()),
                                  Scratch(shape.sparse ? 0 : shape.cols, outputs));
     // A sparse row adds to sums here and there.
     const auto layout = shape.sparse ? DoubleDoubleSums::Layout::side_by_side : DoubleDoubleSums::Layout::apart;
     return sum_rows(
-        source, executor, rows_per_block(shape), [&] { return DoubleDoubleSums(table, length, layout); },
+        read.source, executor, block_rows, [&] { return DoubleDoubleSums(table, length, layout); },
         [&](const Shard& window, RowRange range, int thread, DoubleDoubleSums& sums) {
           visit_rows(window, range, [&](auto rows) {
             on_block(window, rows, range, scratch[static_cast<std::size_t>(thread)], sums);
@@ -86,11 +87,11 @@ struct Certifier {
   template <class WriteMargins>
   void certify(Loss loss, std::span<const double> centre, const WriteMargins& write_margins,
                std::span<double> out) const {
-    const RowShape& shape = source.shape();
-    const std::size_t cols = shape.cols, first = 1 + outputs;
-    // The gradient by output and column. Of sparse rows without the centre.
-    DoubleDoubleSums total = all_blocks(first + outputs * cols, [&](const Shard& window, auto rows, RowRange range,
-                                                                    Scratch& scratch, DoubleDoubleSums& sums) {
+    const RowShape& shape = read.source.shape();
+    const std::size_t numbers = shape.cols, first = 1 + outputs;
+    // The gradient by output and column's number. Of sparse rows without the centre.
+    DoubleDoubleSums total = all_blocks(first + outputs * numbers, [&](const Shard& window, auto rows, RowRange range,
+                                                                       Scratch& scratch, DoubleDoubleSums& sums) {
       const RowData data = row_data(window, range.begin);
       for (std::size_t i = 0; i < rows.rows; ++i) {
         expand(rows, i, window.powers, scratch);
@@ -108,9 +109,11 @@ struct Certifier {
       out[2 * at + 1] = value.low;
     };
     for (std::size_t i = 0; i < first; ++i) put(i, total.at(i));
-    for (std::size_t i = 0; i < outputs * cols; ++i) {
-      const std::size_t j = i / outputs, k = i % outputs;
-      const DoubleDouble sum = total.at(first + k * cols + j);
+    const std::size_t values = out.size() / 2 - first;
+    for (std::size_t i = 0; i < values; ++i) {
+      const std::size_t j = i / outputs, k = i % outputs, number = read.number_of(j);
+      const DoubleDouble sum =
+          number != RenumberedRows::kNone ? total.at(first + k * numbers + number) : DoubleDouble();
       put(first + i, shape.sparse ? sum + -(total.at(1 + k) * centre[j]) : sum);
     }
   }
@@ -129,14 +132,7 @@ struct Certifier {
   }
   template <class T>
   DoubleDouble product(SparseRows<T> rows, std::size_t i, std::span<const double> w, Scratch&) const {
-    DoubleDouble sum;  // as DoubleDoubleSums::add_product
-    double low = 0;
-    for (std::size_t k = rows.row_begin[i]; k < rows.row_begin[i + 1]; ++k) {
-      const DoubleDouble product = two_product(w[rows.columns[k]], static_cast<double>(rows.values[k]));
-      sum = two_sum(sum.high, product.high);
-      low += sum.low + product.low;
-    }
-    return two_sum(sum.high, low);
+    return table.sparse<T>().dot(rows, i, w.data());
   }
 
  private:
@@ -151,22 +147,23 @@ struct Certifier {
   template <class T>
   void add_gradient(SparseRows<T> rows, std::size_t i, std::span<const double>, Scratch& scratch,
                     DoubleDoubleSums& sums) const {
-    for (std::size_t k = 0; k < outputs; ++k) {
-      const std::size_t gradient = 1 + outputs + k * rows.cols;
-      for (std::size_t e = rows.row_begin[i]; e < rows.row_begin[i + 1]; ++e)
-        sums.add_product(gradient + rows.columns[e], scratch.by_output[k], static_cast<double>(rows.values[e]));
-    }
+    for (std::size_t k = 0; k < outputs; ++k)
+      table.sparse<T>().add_multiple(scratch.by_output[k], rows, i, sums.pairs(1 + outputs + k * rows.cols));
   }
 };
 
 // Margins of a model in the user's units.
 class ModelMargins {
  public:
-  ModelMargins(const LinearRows& rows, std::span<const double> w, std::span<const double> intercepts)
-      : cols_(rows.columns()), intercepts_(intercepts), by_output_(w.size()) {
+  ModelMargins(const LinearRows::PassRows& rows, std::size_t columns, std::span<const double> w,
+               std::span<const double> intercepts)
+      : numbers_(rows.source.shape().cols), intercepts_(intercepts), by_output_(intercepts.size() * numbers_) {
     const std::size_t outputs = intercepts.size();
-    MUSTER_CHECK(w.size() == cols_ * outputs, "a coefficient a column and output");
-    for (std::size_t i = 0; i < w.size(); ++i) by_output_[i % outputs * cols_ + i / outputs] = w[i];
+    MUSTER_CHECK(w.size() == columns * outputs, "a coefficient a column and output");
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      const std::size_t number = rows.number_of(i / outputs);
+      if (number != RenumberedRows::kNone) by_output_[i % outputs * numbers_ + number] = w[i];
+    }
   }
 
   // Of row i of a block, which is expanded in scratch.
@@ -174,13 +171,13 @@ class ModelMargins {
   void write(const Certifier& certifier, Rows rows, std::size_t i, Scratch& scratch) const {
     for (std::size_t k = 0; k < intercepts_.size(); ++k)
       scratch.by_output[k] =
-          certifier.product(rows, i, std::span(by_output_).subspan(k * cols_, cols_), scratch) + intercepts_[k];
+          certifier.product(rows, i, std::span(by_output_).subspan(k * numbers_, numbers_), scratch) + intercepts_[k];
   }
 
  private:
-  std::size_t cols_;
+  std::size_t numbers_;  // of columns
   std::span<const double> intercepts_;
-  std::vector<double> by_output_;  // and column
+  AlignedVector<double> by_output_;  // and number
 };
 
 }  // namespace
@@ -189,8 +186,9 @@ Work LinearRows::certify(Loss loss, std::span<const double> w, std::span<const d
                          std::span<const double> centre, std::span<double> sums) {
   const std::size_t outputs = intercepts.size();
   check_certificate(loss, outputs, centre, sums);
-  const ModelMargins model(*this, w, intercepts);
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
+  const PassRows rows_of_pass = pass_rows();
+  const ModelMargins model(rows_of_pass, columns(), w, intercepts);
+  const Certifier certifier{rows_of_pass, rows_per_block(shape()), executor_, kernel_table(instruction_set_), outputs};
   const auto write_margins = [&](auto rows, std::size_t i, std::size_t, Scratch& scratch) {
     model.write(certifier, rows, i, scratch);
   };
@@ -203,8 +201,9 @@ Work LinearRows::certify_margins(std::span<const double> w, std::span<const doub
   const std::size_t outputs = intercepts.size();
   MUSTER_CHECK(source_.held() != nullptr, "margins are of rows in memory");
   MUSTER_CHECK(margins.size() == 2 * rows() * outputs, "a pair for every margin");
-  const ModelMargins model(*this, w, intercepts);
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
+  const PassRows rows_of_pass = pass_rows();
+  const ModelMargins model(rows_of_pass, columns(), w, intercepts);
+  const Certifier certifier{rows_of_pass, rows_per_block(shape()), executor_, kernel_table(instruction_set_), outputs};
   certifier.all_blocks(0, [&](const Shard& window, auto rows, RowRange range, Scratch& scratch, DoubleDoubleSums&) {
     for (std::size_t i = 0; i < rows.rows; ++i) {
       certifier.expand(rows, i, window.powers, scratch);
@@ -224,7 +223,8 @@ Work LinearRows::certify_at(Loss loss, std::size_t outputs, std::span<const doub
   MUSTER_CHECK(source_.held() != nullptr, "margins are of rows in memory");
   MUSTER_CHECK(margins.size() == 2 * rows() * outputs, "a pair for every margin");
   check_certificate(loss, outputs, centre, sums);
-  const Certifier certifier{source_, executor_, kernel_table(instruction_set_), outputs};
+  const PassRows rows_of_pass = pass_rows();
+  const Certifier certifier{rows_of_pass, rows_per_block(shape()), executor_, kernel_table(instruction_set_), outputs};
   const auto write_margins = [&](auto, std::size_t, std::size_t row, Scratch& scratch) {
     const double* pair = margins.data() + 2 * row * outputs;
     for (DoubleDouble& margin : scratch.by_output) {

@@ -30,6 +30,8 @@ class KeptMargins {
     kept.steps = 0;
     return kept.margins;
   }
+  // The same of a point that is not looked for again: it only ends a line.
+  std::span<double> put_unnamed(std::size_t place, std::size_t count) { return put_in(place, {}, count); }
   std::size_t older() const { return 1 - newest_; }
 
   // Margins are linear: those of a + t(b − a), which is `point`, take b's place, a and b being those of the two places.

@@ -65,10 +65,8 @@ void add_on_line(const RowLoss& loss, const double* from, const double* to, doub
 
 }  // namespace
 
-// The second half.
+// The second half, of a block.
 struct LinearObjective::MarginPass {
-  RowSource& source;
-  Executor& executor;
   const RowLoss& loss;
   std::span<const double> centre;
   MarginUse use;
@@ -76,22 +74,7 @@ struct LinearObjective::MarginPass {
   std::span<const double> at = {};  // hessian: margins where the loss is curved
   bool with_offsets = false;        // margins of a loss have the offsets already
 
-  Sums all_blocks(Spares<Sums>& spares) const {
-    const RowShape& shape = source.shape();
-    const Shard& shard = held_rows(source);
-    std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(executor.threads()), loss.room(shape));
-    Sums total = sum_rows(
-        source, executor, rows_per_block(shape), [&] { return Sums(loss.length(shape.cols)); },
-        [&](const Shard&, RowRange range, int thread, Sums& sums) {
-          add_block(shard, range, rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
-        },
-        &spares);
-    if (shape.sparse) loss.centre_gradient(centre, total.values);
-    return total;
-  }
-
- private:
-  void add_block(const Shard& shard, RowRange range, double* room, double* sums) const {
+  void operator()(const Shard& shard, RowRange range, double* room, double* sums) const {
     const std::size_t outputs = loss.outputs();
     // A loss has offsets, and so have the margins at which it is curved.
     const bool of_direction = use == MarginUse::bound || use == MarginUse::hessian;
@@ -116,7 +99,7 @@ struct LinearObjective::MarginPass {
 };
 
 void LinearObjective::write_margins(std::span<const double> v, bool with_offsets, std::span<double> out) {
-  const Shard& shard = held_rows(rows_.source_);
+  const Shard& shard = held_rows(rows_.pass_rows().source);
   ModelPoint point = point_at(v);
   const RowShape& shape = rows_.shape();
   const RowBlocks blocks{shape.rows, rows_per_block(shape)};
@@ -156,17 +139,16 @@ Work LinearObjective::look_along(std::span<const double> a, std::span<const doub
     work += work_of(2);
   }
   line_ = {place, 1 - place};
-  write_margins(b, true, margins_->put_in(1 - place, b, margin_count()));
+  write_margins(b, true, margins_->put_unnamed(1 - place, margin_count()));
   return work;
 }
 
 Work LinearObjective::value_and_gradient_on_line(double t, std::span<const double> w, double& value,
                                                  std::span<double> gradient, std::span<double> tallies_out) {
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
-  MarginPass pass{rows_.source_,   rows_.executor_, loss_,
-                  scaling_.centre, MarginUse::loss, margins_->move_along(line_[0], line_[1], t, w)};
+  MarginPass pass{loss_, scaling_.centre, MarginUse::loss, margins_->move_along(line_[0], line_[1], t, w)};
   pass.with_offsets = true;
-  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
+  take_sums(sum_blocks(pass), value, gradient, tallies_out);
   return work_of(3);
 }
 
@@ -210,8 +192,8 @@ Work LinearObjective::value_and_gradient_at(std::span<const double> margins, dou
                                             std::span<double> tallies_out) {
   MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
-  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, margins};
-  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
+  const MarginPass pass{loss_, scaling_.centre, MarginUse::loss, margins};
+  take_sums(sum_blocks(pass), value, gradient, tallies_out);
   return work_of(3);
 }
 
@@ -239,8 +221,8 @@ Work LinearObjective::work_on_line() const {
 
 Work LinearObjective::curvature_product_at(std::span<const double> margins, std::span<double> product) {
   MUSTER_CHECK(margins.size() == margin_count(), "as many margins as rows have");
-  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, margins};
-  Sums sums = pass.all_blocks(spares_);
+  const MarginPass pass{loss_, scaling_.centre, MarginUse::bound, margins};
+  Sums sums = sum_blocks(pass);
   write_gradient(sums, loss_.bound_factor(), product);
   keep(std::move(sums));
   return work_of(3);
@@ -250,8 +232,8 @@ Work LinearObjective::hessian_product_at(std::span<const double> margins, std::s
                                          std::span<double> product) {
   if (loss() == Loss::squared) return curvature_product_at(of_v, product);
   MUSTER_CHECK(margins.size() == margin_count() && of_v.size() == margin_count(), "as many margins as rows have");
-  const MarginPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::hessian, of_v, margins};
-  Sums sums = pass.all_blocks(spares_);
+  const MarginPass pass{loss_, scaling_.centre, MarginUse::hessian, of_v, margins};
+  Sums sums = sum_blocks(pass);
   write_gradient(sums, 1, product);
   keep(std::move(sums));
   return work_of(3);

@@ -5,7 +5,9 @@
 //     ∇²f·v: the same with L''(m)·q for ∂loss/∂m, q being v's margins
 //
 // so that the rows are read as stored and the change of variables costs two operations a column.
+#include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "base/check.h"
 #include "objective/linear_rows.h"
@@ -24,12 +26,12 @@ namespace {
 // much as many rows. Longer ones belong to models that are short of memory.
 constexpr std::size_t kKeptValues = 8 * 1024 * 1024;
 
+constexpr std::size_t kNowhere = ~std::size_t{0};
+
 }  // namespace
 
-// All rows, a block at a time.
+// What becomes of a block.
 struct LinearObjective::FusedPass {
-  RowSource& source;
-  Executor& executor;
   const RowLoss& loss;
   std::span<const double> centre;
   MarginUse use;
@@ -39,21 +41,7 @@ struct LinearObjective::FusedPass {
   const ModelPoint* curved_at =
       nullptr;  // of rows that are read anew: the point of those margins, which are found again
 
-  Sums all_blocks(Spares<Sums>& spares) const {
-    const RowShape& shape = source.shape();
-    std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(executor.threads()), loss.room(shape));
-    Sums total = sum_rows(
-        source, executor, rows_per_block(shape), [&] { return Sums(loss.length(shape.cols)); },
-        [&](const Shard& window, RowRange range, int thread, Sums& sums) {
-          add_block(window, range, rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
-        },
-        &spares);
-    if (shape.sparse) loss.centre_gradient(centre, total.values);
-    return total;
-  }
-
- private:
-  void add_block(const Shard& window, RowRange range, double* room, double* sums) const {
+  void operator()(const Shard& window, RowRange range, double* room, double* sums) const {
     const std::size_t first = range.begin * loss.outputs();
     RowLoss::Pass pass{use, point, centre.data()};
     if (!margins.empty()) pass.margins = margins.data() + first;
@@ -73,6 +61,8 @@ LinearObjective::LinearObjective(LinearRows& rows, Loss loss, Scaling scaling, b
       loss_(kernel_table(rows.instruction_set_), loss, outputs),
       scaling_(std::move(scaling)),
       inverse_scale_(scaling_.unscale(std::vector<double>(scaling_.scale.size(), 1.0))),
+      shifted_(rows.shape().sparse &&
+               std::any_of(scaling_.centre.begin(), scaling_.centre.end(), [](double c) { return c != 0; })),
       intercept_(intercept) {
   const std::size_t columns = rows.columns();
   MUSTER_CHECK(scaling_.centre.size() == columns && scaling_.scale.size() == columns, "a scaling of every column");
@@ -83,20 +73,36 @@ Work LinearObjective::work_of(double flops_per_value) const {
   return work_of_reading(rows_.shape(), flops_per_value * static_cast<double>(outputs()));
 }
 
+// Calls visit(column, output, place by column, place by number), the latter stride() apart, or kNowhere.
+template <class Visit>
+void LinearObjective::each_coefficient(const Visit& visit) const {
+  const std::span<const std::uint32_t> numbers = rows_.pass_rows().numbers;
+  const auto visit_all = [&](auto outputs, auto stride) {
+    for (std::size_t j = 0; j < scaling_.scale.size(); ++j) {
+      const std::size_t number = numbers.empty() ? j : numbers[j];
+      const bool known = number != RenumberedRows::kNone;
+      for (std::size_t k = 0; k < outputs; ++k) visit(j, k, j * outputs + k, known ? number * stride + k : kNowhere);
+    }
+  };
+  using One = std::integral_constant<std::size_t, 1>;  // so that the loop over outputs goes
+  if (outputs() == 1) return visit_all(One(), One());
+  visit_all(outputs(), loss_.stride());
+}
+
 ModelPoint LinearObjective::point_at(std::span<const double> v) {
   MUSTER_CHECK(v.size() == dimension(), "a vector of the objective's dimension");
   const std::size_t columns = rows_.columns(), outputs = loss_.outputs(), stride = loss_.stride();
   ModelPoint point{std::exchange(spare_u_, {}), AlignedVector<double>(stride, 0.0)};
-  if (stride > outputs) point.u.assign(columns * stride, 0.0);
-  point.u.resize(columns * stride);
+  const std::size_t numbers = rows_.pass_rows().source.shape().cols;
+  if (stride > outputs) point.u.assign(numbers * stride, 0.0);
+  point.u.resize(numbers * stride);
   std::vector<DoubleDouble> shift(outputs);
   for (std::size_t k = 0; k < outputs && intercept_; ++k) shift[k] = v[columns * outputs + k];
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t k = 0; k < outputs; ++k) point.u[j * stride + k] = v[j * outputs + k] * inverse_scale_[j];
-  for (std::size_t j = 0; j < columns && rows_.shape().sparse; ++j) {
-    if (scaling_.centre[j] == 0) continue;
-    for (std::size_t k = 0; k < outputs; ++k) shift[k] -= two_product(point.u[j * stride + k], scaling_.centre[j]);
-  }
+  each_coefficient([&](std::size_t j, std::size_t k, std::size_t by_column, std::size_t by_number) {
+    const double u = v[by_column] * inverse_scale_[j];
+    if (by_number != kNowhere) point.u[by_number] = u;
+    if (shifted_ && scaling_.centre[j] != 0) shift[k] -= two_product(u, scaling_.centre[j]);
+  });
   for (std::size_t k = 0; k < outputs; ++k) point.shift[k] = static_cast<double>(shift[k]);
   return point;
 }
@@ -112,13 +118,14 @@ void LinearObjective::keep(ModelPoint point) {
 
 void LinearObjective::write_gradient(const Sums& sums, double factor, std::span<double> gradient) const {
   MUSTER_CHECK(gradient.size() == dimension(), "a vector of the objective's dimension");
-  const std::size_t columns = rows_.columns(), outputs = loss_.outputs(), stride = loss_.stride();
-  const double* by_u = sums.values.data() + loss_.gradient();
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t k = 0; k < outputs; ++k)
-      gradient[j * outputs + k] = factor * (by_u[j * stride + k] * inverse_scale_[j]);
-  for (std::size_t k = 0; k < outputs && intercept_; ++k)
-    gradient[columns * outputs + k] = factor * sums.values[loss_.residuals() + k];
+  const std::size_t columns = rows_.columns(), outputs = loss_.outputs();
+  const double *by_u = sums.values.data() + loss_.gradient(), *residuals = sums.values.data() + loss_.residuals();
+  each_coefficient([&](std::size_t j, std::size_t k, std::size_t by_column, std::size_t by_number) {
+    double sum = by_number != kNowhere ? by_u[by_number] : 0;
+    if (shifted_) sum = std::fma(-scaling_.centre[j], residuals[k], sum);
+    gradient[by_column] = factor * (sum * inverse_scale_[j]);
+  });
+  for (std::size_t k = 0; k < outputs && intercept_; ++k) gradient[columns * outputs + k] = factor * residuals[k];
 }
 
 void LinearObjective::take_sums(Sums sums, double& value, std::span<double> gradient, std::span<double> tallies_out) {
@@ -132,17 +139,17 @@ Work LinearObjective::value_and_gradient(std::span<const double> v, double& valu
                                          std::span<double> tallies_out) {
   MUSTER_CHECK(tallies_out.size() == tallies(), "room for the tallies");
   ModelPoint point = point_at(v);
-  FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::loss, point};
+  FusedPass pass{loss_, scaling_.centre, MarginUse::loss, point};
   if (margins_) pass.margins = margins_->put(v, margins_kept());
-  take_sums(pass.all_blocks(spares_), value, gradient, tallies_out);
+  take_sums(sum_blocks(pass), value, gradient, tallies_out);
   keep(std::move(point));
   return work_of(6);
 }
 
 Work LinearObjective::curvature_product(std::span<const double> v, std::span<double> product) {
   ModelPoint point = point_at(v);
-  const FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::bound, point};
-  Sums sums = pass.all_blocks(spares_);
+  const FusedPass pass{loss_, scaling_.centre, MarginUse::bound, point};
+  Sums sums = sum_blocks(pass);
   write_gradient(sums, loss_.bound_factor(), product);
   keep(std::move(sums));
   keep(std::move(point));
@@ -152,7 +159,7 @@ Work LinearObjective::curvature_product(std::span<const double> v, std::span<dou
 Work LinearObjective::hessian_product(std::span<const double> w, std::span<const double> v, std::span<double> product) {
   if (loss() == Loss::squared) return curvature_product(v, product);
   ModelPoint point = point_at(v);
-  FusedPass pass{rows_.source_, rows_.executor_, loss_, scaling_.centre, MarginUse::hessian, point};
+  FusedPass pass{loss_, scaling_.centre, MarginUse::hessian, point};
   std::optional<ModelPoint> curved_at;
   Work work = work_of(6);
   if (in_order()) {
@@ -160,7 +167,7 @@ Work LinearObjective::hessian_product(std::span<const double> w, std::span<const
   } else {
     pass.at = kept_margins(w, work);
   }
-  Sums sums = pass.all_blocks(spares_);
+  Sums sums = sum_blocks(pass);
   write_gradient(sums, 1, product);
   keep(std::move(sums));
   keep(std::move(point));

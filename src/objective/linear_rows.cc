@@ -141,8 +141,20 @@ LinearRows::LinearRows(const Shard& shard, Executor& executor, InstructionSet in
   MUSTER_CHECK(shard.offsets.empty() || shard.offsets.size() == rows, "one offset a row");
 }
 
-LinearRows::LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set)
-    : source_(source), executor_(executor), instruction_set_(instruction_set) {}
+LinearRows::LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set, RowBudget* budget)
+    : source_(source), executor_(executor), instruction_set_(instruction_set), budget_(budget) {}
+
+LinearRows::PassRows LinearRows::pass_rows() {
+  const Shard* held = source_.held();
+  if (held == nullptr) return {source_, {}};
+  if (renumbered_rows_ != rows()) {
+    renumbered_.reset();
+    renumbered_ = RenumberedRows::of(*held, executor_, budget_);
+    renumbered_rows_ = rows();
+  }
+  if (!renumbered_) return {source_, {}};
+  return {renumbered_->source(), renumbered_->numbers()};
+}
 
 void LinearRows::each_target(const std::function<void(double target, double weight)>& visit) {
   const std::unique_ptr<RowPass> pass = source_.begin(1);

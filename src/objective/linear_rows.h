@@ -24,6 +24,7 @@
 #include "muster/options.h"
 #include "objective/dealt_rows.h"
 #include "objective/kept_margins.h"
+#include "objective/renumbered_rows.h"
 #include "objective/row_blocks.h"
 #include "objective/row_loss.h"
 
@@ -42,13 +43,21 @@ class LinearRows {
  public:
   // shard and executor must outlive it.
   LinearRows(const Shard& shard, Executor& executor, InstructionSet instruction_set);
-  // Likewise source.
-  LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set);
+  // Likewise source. budget: for what passes keep beside the rows; null: no limit.
+  LinearRows(RowSource& source, Executor& executor, InstructionSet instruction_set, RowBudget* budget = nullptr);
 
   std::size_t rows() const { return shape().rows; }
   std::size_t columns() const { return shape().cols; }
   const RowShape& shape() const { return source_.shape(); }
   RowSource& source() const { return source_; }
+  // The rows as passes that gather and scatter by column read them. numbers: of columns, as those of RenumberedRows;
+  // empty where columns are what they are. Until rows are gained or lost.
+  struct PassRows {
+    RowSource& source;
+    std::span<const std::uint32_t> numbers;
+    std::size_t number_of(std::size_t column) const { return numbers.empty() ? column : numbers[column]; }
+  };
+  PassRows pass_rows();
   // The same passes over other rows, which outlive what is returned.
   LinearRows over(RowSource& other) const { return LinearRows(other, executor_, instruction_set_); }
 
@@ -92,6 +101,9 @@ class LinearRows {
   RowSource& source_;
   Executor& executor_;
   InstructionSet instruction_set_;
+  RowBudget* budget_ = nullptr;
+  std::unique_ptr<RenumberedRows> renumbered_;
+  std::optional<std::size_t> renumbered_rows_;  // how many rows there were when that was tried
 };
 
 // The data part of f in scaled coordinates. A loss has `outputs` margins a row: one, or for softmax one a class.
@@ -169,11 +181,16 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   struct MarginPass;
 
   BatchModel batch_model() const;
+  // The sums of a pass: add_block(window, range, room, sums) adds those of a block.
+  template <class AddBlock>
+  Sums sum_blocks(const AddBlock& add_block);
+  template <class Visit>
+  void each_coefficient(const Visit& visit) const;
   ModelPoint point_at(std::span<const double> v);
   // What a pass is done with.
   void keep(Sums sums);
   void keep(ModelPoint point);
-  // ∂f/∂v from the sums of a pass, times factor.
+  // ∂f/∂v from the sums of a pass, times factor. Of sparse rows, which are not centred, with what centres make.
   void write_gradient(const Sums& sums, double factor, std::span<double> gradient) const;
   // f and ∇f from the sums of a pass, which are then kept.
   void take_sums(Sums sums, double& value, std::span<double> gradient, std::span<double> tallies);
@@ -190,6 +207,7 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   RowLoss loss_;
   Scaling scaling_;
   std::vector<double> inverse_scale_;  // 0 of a constant column
+  bool shifted_;                       // sparse rows, which are not centred, of columns that have a centre
   bool intercept_;
   DealtRows dealt_;
   std::optional<KeptMargins> margins_;  // nothing: not asked for
@@ -197,6 +215,21 @@ class LinearObjective final : public RowObjective, public MarginFunction {
   Spares<Sums> spares_;
   AlignedVector<double> spare_u_;
 };
+
+template <class AddBlock>
+Sums LinearObjective::sum_blocks(const AddBlock& add_block) {
+  RowSource& source = rows_.pass_rows().source;
+  const RowShape& shape = source.shape();
+  const std::size_t length = loss_.length(shape.cols);
+  std::erase_if(spares_, [&](const auto& sums) { return sums->values.size() != length; });  // rows came or went
+  std::vector<AlignedVector<double>> rooms(static_cast<std::size_t>(rows_.executor_.threads()), loss_.room(shape));
+  return sum_rows(
+      source, rows_.executor_, rows_per_block(rows_.shape()), [length] { return Sums(length); },
+      [&](const Shard& window, RowRange range, int thread, Sums& sums) {
+        add_block(window, range, rooms[static_cast<std::size_t>(thread)].data(), sums.values.data());
+      },
+      &spares_);
+}
 
 // H with aᵀHa = ∂²f/∂b² along a, from the tallies of softmax: K × K, Σ_k H_ak = 0.
 std::vector<double> curvature_by_intercepts(std::span<const double> tallies, std::size_t classes, double weight);

@@ -157,13 +157,8 @@ struct DoubleDoubleSums {
     values[i * step + gap] = value.low;
   }
   void add(std::size_t i, DoubleDouble value) { put(i, at(i) + value); }
-  // Adds factor·x, to one of the pairs side by side.
-  void add_product(std::size_t i, DoubleDouble factor, double x) {
-    double* pair = values.data() + 2 * i;
-    const DoubleDouble product = two_product(factor.high, x), sum = two_sum(pair[0], product.high);
-    pair[0] = sum.high;
-    pair[1] += sum.low + (product.low + factor.low * x);
-  }
+  // Laid out side by side.
+  double* pairs(std::size_t from) { return values.data() + 2 * from; }
   void clear() { std::fill(values.begin(), values.end(), 0.0); }
   void merge(const DoubleDoubleSums& from) {
     if (step == 1) {

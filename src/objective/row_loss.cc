@@ -37,8 +37,8 @@ void write_margins(const KernelTable& table, DenseRows<T> rows, const double* u,
   table.dense<T>().margins(rows, u, centre, out);
 }
 template <class T>
-void write_margins(const KernelTable&, SparseRows<T> rows, const double* u, const double*, double* out) {
-  sparse_margins(rows, u, out);
+void write_margins(const KernelTable& table, SparseRows<T> rows, const double* u, const double*, double* out) {
+  table.sparse<T>().margins(rows, u, out);
 }
 
 template <class T>
@@ -47,8 +47,8 @@ void add_multiples(const KernelTable& table, DenseRows<T> rows, const double* re
   table.dense<T>().add_centred(rows, residuals, centre, sums);
 }
 template <class T>
-void add_multiples(const KernelTable&, SparseRows<T> rows, const double* residuals, const double*, double* sums) {
-  sparse_add_multiples(rows, residuals, sums);
+void add_multiples(const KernelTable& table, SparseRows<T> rows, const double* residuals, const double*, double* sums) {
+  table.sparse<T>().add_multiples(rows, residuals, sums);
 }
 
 template <class T>
@@ -184,15 +184,6 @@ void RowLoss::add_gradient(const Shard& window, RowRange range, const double* re
       class_kernels(table_, rows).add_class_products(rows, residuals, outputs_, centre, room, sums + gradient());
     }
   });
-}
-
-void RowLoss::centre_gradient(std::span<const double> centre, std::span<double> sums) const {
-  for (std::size_t j = 0; j < centre.size(); ++j) {
-    for (std::size_t k = 0; k < outputs_; ++k) {
-      double& sum = sums[gradient() + j * stride() + k];
-      sum = std::fma(-centre[j], sums[residuals() + k], sum);
-    }
-  }
 }
 
 }  // namespace muster

@@ -79,8 +79,6 @@ class RowLoss {
   void residuals(MarginUse use, double* margins, double* at, std::size_t count, RowData data, double* sums) const;
   void add_gradient(const Shard& window, RowRange range, const double* residuals, const double* centre, double* room,
                     double* sums) const;
-  // Once all blocks are added: takes off the sums of sparse rows, which are not centred, what centres make.
-  void centre_gradient(std::span<const double> centre, std::span<double> sums) const;
 
  private:
   std::size_t overlaps() const { return residuals() + stride(); }
