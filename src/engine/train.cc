@@ -295,6 +295,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
                    .rows = source,
                    .executor = executor,
                    .instruction_set = instruction_set,
+                   .budget = &memory.rows(endpoint),
                    .cancellation = &stop_request(),
                    .start = start.model,
                    .topology = topology ? &*topology : nullptr,
@@ -309,6 +310,7 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
       .options = options,
       .rows = rows.stream(),
       .instruction_set = instruction_set,
+      .budget = &memory.rows(endpoint),
       .cancellation = &stop_request(),
       .start = start.model,
       .topology = topology ? &*topology : nullptr,
@@ -331,7 +333,8 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   fitted.report.load_seconds = load_seconds;
   fitted.report.tuning = std::move(tuning);
   finish_report(options, data.summary, start, endpoint, fitted.report);
-  return {make_model(options, data, fitted), fitted.report, speaks};
+  const bool wanted = speaks || transport == TransportChoice::mpi;  // one of a process is enough
+  return {wanted ? make_model(options, data, fitted) : Model(), fitted.report, speaks};
 }
 
 // The same for rows that are learned from as they are read.

@@ -91,6 +91,9 @@ void check_finite(const Model& model, const std::string& path) {
   }
 }
 
+// What one of a plain name takes, or more.
+constexpr std::size_t kCoefficientBytes = 64;
+
 // Written by hand, line by line, because a document of millions of coefficients would hold them several times over.
 std::string to_text(const Model& model) {
   const Encoding& encoding = *model.encoding;
@@ -106,6 +109,7 @@ std::string to_text(const Model& model) {
     append_number(text, model.intercept);
   }
   text += ",\n  \"coefficients\": [";
+  text.reserve(text.size() + kCoefficientBytes * model.coefficients.size());
   const char* separator = "\n    ";
   for (const Coefficient& coefficient : model.coefficients) {
     text += separator;
