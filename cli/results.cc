@@ -195,7 +195,7 @@ std::string_view in_words(StopReason reason) {
     case StopReason::converged:
       return "converged";
     case StopReason::max_rounds:
-      return "not converged: --max-rounds reached";
+      return "not converged: --max-rounds or --max-epochs reached";
     case StopReason::max_time:
       return "not converged: --max-time reached";
     case StopReason::diverged:

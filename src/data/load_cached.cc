@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "base/atomic_file.h"
 #include "data/agree.h"
@@ -84,8 +85,18 @@ void take_rows(const LoadRequest& request, const Inputs& inputs, std::shared_ptr
 
 void write(const LoadRequest& request, const CacheName& name, const Dataset& data, int rank, Peers& peers) {
   const auto progress = [&] { peers.progress(); };
-  AtomicFile file(name.path);
-  const auto write_at = [&](std::uint64_t offset, std::string_view bytes) { file.write_at(offset, bytes); };
+  const auto writing = [](const auto& act) {
+    try {
+      act();
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}: drop --cache, which keeps the parsed rows there", error.what()));
+    }
+  };
+  std::optional<AtomicFile> file;
+  writing([&] { file.emplace(name.path); });
+  const auto write_at = [&](std::uint64_t offset, std::string_view bytes) {
+    writing([&] { file->write_at(offset, bytes); });
+  };
   if (data.streamed) {
     const int readers = reader_count(request, peers.size());
     StreamedRows rows(request, data.encoding, readers,
@@ -96,7 +107,7 @@ void write(const LoadRequest& request, const CacheName& name, const Dataset& dat
     HeldRows rows(data.shard);
     write_row_cache(write_at, name.key, data, rows, progress);
   }
-  file.commit();
+  writing([&] { file->commit(); });
 }
 
 }  // namespace

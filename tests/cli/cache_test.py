@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from command import MUSTER, read_model, refused, run
+from command import MUSTER, read_model, refused, run, write_csv
 from stream_test import CONSTANT, peak_memory
 
 ROWS, COLUMNS = 120_000, 50
@@ -72,5 +72,12 @@ def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path, data):
     def no_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, 10**7))
     result = run(*fit(data, "-o", tmp_path / "m.json"), code=2, preexec_fn=no_room)
-    refused(result, "cannot write", "t.csv", "File too large")
+    refused(result, "cannot write", "t.csv", "File too large: drop --cache")
     assert kept(data) == [] and not (tmp_path / "m.json").exists()
+
+
+def test_a_directory_that_can_not_take_a_cache_is_named(tmp_path):
+    """Its name leaves no room for that of the cache, which holds for root too."""
+    data = write_csv(tmp_path / ("a" * 240 + ".csv"), {"x": [1, 2, 4], "y": [1, 2, 3]})
+    refused(run(*fit(data, "-o", tmp_path / "m.json"), code=None), "cannot write", "File name too long: drop --cache")
+    assert kept(data) == []
