@@ -122,7 +122,7 @@ Rows dense_rows(std::size_t rows, std::size_t cols) {
 
 // The user's own units, as penalties and step lengths see them; only centred where dense, which is 0 here anyway.
 Scaling plain(std::size_t cols) {
-  return {std::vector<double>(cols, 0.0), std::vector<double>(cols, 1.0)};
+  return {AlignedVector<double>(cols, 0.0), std::vector<double>(cols, 1.0)};
 }
 
 struct Run {

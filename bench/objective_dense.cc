@@ -122,7 +122,7 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
     Executor executor(threads);
     const Shard shard = rows_of<T>(rows, cols, executor);
     LinearRows linear(shard, executor, best_instruction_set());
-    const Scaling scaling{std::vector<double>(cols, 0.01), std::vector<double>(cols, 1.5)};
+    const Scaling scaling{AlignedVector<double>(cols, 0.01), std::vector<double>(cols, 1.5)};
     LinearObjective regression(linear, Loss::squared, scaling, true);
     LinearObjective classifier(linear, Loss::logistic, scaling, true);
     std::vector<double> w(regression.dimension(), 0.01), gradient(w.size()), tallies(classifier.tallies());

@@ -61,7 +61,7 @@ void compare(const Shard& shard, int threads, bench::Ratios& ratios) {
   const std::size_t entries = values.size();
   Executor executor(threads);
   LinearRows linear(shard, executor, best_instruction_set());
-  const Scaling scaling{std::vector<double>(matrix.cols, 0.0), std::vector<double>(matrix.cols, 1.0)};
+  const Scaling scaling{AlignedVector<double>(matrix.cols, 0.0), std::vector<double>(matrix.cols, 1.0)};
   LinearObjective objective(linear, Loss::logistic, scaling, true);
   std::vector<double> w(objective.dimension(), 0.01), gradient(w.size()), tallies(objective.tallies());
   const std::vector<double> further(w.size(), 0.02);

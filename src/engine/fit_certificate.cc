@@ -30,7 +30,7 @@ struct Evaluation {
 // The sums of LinearRows::certify over all rows, for the columns held.
 std::vector<double> certified_sums(FitContext& context, const LinearModel& model) {
   const Loss loss = context.problem().loss;
-  const std::vector<double>& centre = context.agreed.scaling.centre;
+  const AlignedVector<double>& centre = context.agreed.scaling.centre;
   const std::size_t outputs = context.outputs();
   std::vector<double> sums(2 * (1 + outputs + context.columns() * outputs));
   if (context.columns_are_cut()) {

@@ -78,7 +78,8 @@ class ExactTrainer {
     statistics_ = {};
     statistics_.columns = context_.columns();
     statistics_.precision = Statistics::Precision::double_double;
-    statistics_.centre = context_.agreed.scaling.centre;
+    const AlignedVector<double>& means = context_.agreed.scaling.centre;
+    statistics_.centre.assign(means.begin(), means.end());
     statistics_.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] { return context_.rows.accumulate(statistics_); });
     ++passes_;

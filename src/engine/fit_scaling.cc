@@ -46,7 +46,7 @@ std::vector<double> guess_centre(FitContext& context) {
 }
 
 // squares: around the means.
-void take_scaling(FitContext& context, std::vector<double> means, std::span<const double> squares) {
+void take_scaling(FitContext& context, std::span<const double> means, std::span<const double> squares) {
   const std::size_t d = context.columns();
   Agreement& agreed = context.agreed;
   agreed.scaling.scale.resize(d);
@@ -63,8 +63,7 @@ void take_scaling(FitContext& context, std::vector<double> means, std::span<cons
   if (!std::isfinite(agreed.target_square))
     throw InputError("the values of the target are too large: their squares overflow");
   agreed.target_centre = means[d];
-  means.pop_back();
-  agreed.scaling.centre = std::move(means);
+  agreed.scaling.centre.assign(means.begin(), means.end() - 1);
 }
 
 void check_weight(double weight) {
@@ -116,7 +115,7 @@ void agree_on_scaling(FitContext& context) {
   }
   sum(&LinearRows::centred_squares);
   context.agreed.weight = sums[0];
-  take_scaling(context, std::move(centre), std::span(sums).subspan(1));
+  take_scaling(context, centre, std::span(sums).subspan(1));
 }
 
 Statistics agree_on_statistics(FitContext& context) {
@@ -146,7 +145,7 @@ Statistics agree_on_statistics(FitContext& context) {
     means[i - 1] = statistics.centre[i - 1] + shift;
     squares[i - 1] = std::max(0.0, sums[p + i] - shift * sums[i]);
   }
-  take_scaling(context, std::move(means), squares);
+  take_scaling(context, means, squares);
   context.endpoint().reduce(statistics.sums, ReduceOp::sum, 0, Deadline::never());
   return statistics;
 }
@@ -154,7 +153,8 @@ Statistics agree_on_statistics(FitContext& context) {
 void agree_on_rows_left(FitContext& context) {
   agree_on_rows(context);
   if (context.agreed.rows == 0) throw InputError("there are no rows to train on");
-  std::vector<double> centre = context.agreed.scaling.centre, sums(context.columns() + 2);
+  const AlignedVector<double>& means = context.agreed.scaling.centre;
+  std::vector<double> centre(means.begin(), means.end()), sums(context.columns() + 2);
   centre.push_back(context.agreed.target_centre);
   context.pass([&] { return context.rows.centred_sums(centre, sums); });
   context.add_up(sums);

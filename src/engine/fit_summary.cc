@@ -158,7 +158,8 @@ class Summariser {
     Statistics statistics;
     statistics.columns = context_.columns();
     statistics.precision = precision;
-    statistics.centre = context_.agreed.scaling.centre;
+    const AlignedVector<double>& means = context_.agreed.scaling.centre;
+    statistics.centre.assign(means.begin(), means.end());
     statistics.centre.push_back(context_.agreed.target_centre);
     context_.pass([&] {
       if (squared()) return context_.rows.accumulate(statistics);

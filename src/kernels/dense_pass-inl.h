@@ -1,9 +1,10 @@
 // The fused pass over dense rows: every row comes from memory once, and memory never stands idle.
 //
 // Rows are taken in groups: their margins, what the loss makes of them, and their share of the gradient while they are
-// in cache. Both loops fetch a part of what comes next beside their arithmetic. Half of a group goes on where the last
-// group's stopped, and half of it does so from the middle of the rows: memory brings two runs of addresses faster than
-// one, since what fetches ahead in the processor begins anew with every page of a run.
+// in cache. Both loops fetch a part of what comes next beside their arithmetic, evenly, since memory brings only so
+// many lines at a time. The rows of a group go on where the last group's stopped, in four runs, each a quarter of the
+// rows: memory brings four runs of addresses faster than one, since what fetches ahead in the processor begins anew
+// with every page of a run.
 //
 // Very long rows are taken by both loops in one (add_and_multiply).
 #include <algorithm>
@@ -28,11 +29,12 @@ namespace HWY_NAMESPACE {
 constexpr std::size_t kPassLanes = hn::MaxLanes(Tag());
 constexpr std::size_t kCacheLine = 64;
 
-// Columns up to which a group's centred rows are kept between its two loops, in the first-level cache; as many as a
-// group has a vector of rows; and from which on it is no longer groups. Functions of the columns alone, because the
-// lanes of the loss depend on them.
+// Columns up to which a group's centred rows are kept between its two loops, which saves converting and centring them
+// twice where that is most of the work; up to which a group has a vector of rows, all of them in the first-level cache;
+// and from which on it is no longer groups. Functions of the columns alone, because the lanes of the loss depend on
+// them.
 constexpr std::size_t kKeptRow = 256;
-constexpr std::size_t kShortRow = 512;
+constexpr std::size_t kShortRow = 384;
 constexpr std::size_t kLongRow = 4096;
 
 // Lane k: the sum of the lanes of v[k], in the order of sum_of_lanes().
@@ -53,23 +55,22 @@ HWY_INLINE Vector sums_of_lanes(const Vector* v) {
   return hn::Add(hn::InterleaveLower(d, halves[0], halves[1]), hn::InterleaveUpper(d, halves[0], halves[1]));
 }
 
-// What a loop over the columns of a group fetches beside: kBytes of each run for every vector of columns, from
-// addresses on that may lie past the end. kLevel: of cache, 1 or 2.
-template <int kLevel, std::size_t kBytes>
+// What the loops over the columns of a group fetch beside their arithmetic, to the first-level cache: kBytes for every
+// vector of columns, a line of each run in turn. Addresses may lie past the end.
+template <std::size_t kRuns, std::size_t kBytes>
 struct Fetch {
-  std::uintptr_t runs[2];
+  std::uintptr_t runs[kRuns];
 
-  HWY_INLINE void beside(std::size_t j) const {
-    for (std::size_t at = 0; at < kBytes; at += kCacheLine) {
-      for (const std::uintptr_t run : runs) {
-        __builtin_prefetch(reinterpret_cast<const void*>(run + j * kBytes / kPassLanes + at), 0, 4 - kLevel);
-      }
+  HWY_INLINE void beside(std::size_t j) {
+    if constexpr (kBytes < kCacheLine) {
+      if (j % (kCacheLine / kBytes * kPassLanes) != 0) return;
     }
-  }
-  // For the loop after this one, over so many columns.
-  HWY_INLINE Fetch after(std::size_t cols) const {
-    const std::size_t bytes = cols * kBytes / kPassLanes;
-    return {{runs[0] + bytes, runs[1] + bytes}};
+    for (std::size_t at = 0; at < kBytes; at += kCacheLine) {
+      const std::uintptr_t line = runs[0];
+      __builtin_prefetch(reinterpret_cast<const void*>(line), 0, 3);
+      for (std::size_t run = 1; run < kRuns; ++run) runs[run - 1] = runs[run];
+      runs[kRuns - 1] = line + kCacheLine;
+    }
   }
 };
 
@@ -77,36 +78,48 @@ struct Fetch {
 template <class T, std::size_t kRows, bool kKept>
 struct GroupPass {
   static_assert(kRows <= kPassLanes && kRows >= 4);
-  // Half of a group is fetched by each loop. Where rows are kept, they are too short for a group to be far enough
-  // ahead.
-  using FetchHalf = Fetch<kKept ? 1 : 2, kRows / 2 * kPassLanes * sizeof(T) / 2>;
-  static constexpr std::size_t kBytesAhead = 4000;
+  static constexpr std::size_t kRuns = 4, kOfRun = kRows / kRuns;
+  // Half of a group is fetched by each loop.
+  using FetchHalf = Fetch<kRuns, kRows * kPassLanes * sizeof(T) / 2>;
+  static constexpr std::size_t kPage = 4096;
 
   DenseRows<T> rows;
   RowData data;
   const MarginRequest& request;
   double* gradient;
   std::size_t groups = rows.rows / kRows;
-  std::size_t middle = groups * (kRows / 2);
+  std::size_t apart = groups * kOfRun;  // rows of a run
 
   // Row k of a group.
   HWY_INLINE std::size_t row(std::size_t group, std::size_t k) const {
-    return group * (kRows / 2) + (k < kRows / 2 ? k : middle + k - kRows / 2);
+    return group * kOfRun + k % kOfRun + k / kOfRun * apart;
   }
-  HWY_INLINE const T* at(std::size_t i) const { return rows.values + i * rows.cols; }
-  HWY_INLINE Vector gather(const double* values, std::size_t group) const {
-    alignas(kCacheLine) double lanes[kPassLanes] = {};
-    for (std::size_t k = 0; k < kRows; ++k) lanes[k] = values[row(group, k)];
-    return hn::Load(Tag(), lanes);
+  HWY_INLINE void rows_of(std::size_t group, const T** x) const {
+    for (std::size_t k = 0; k < kRows; ++k) x[k] = rows.values + row(group, k) * rows.cols;
+  }
+  // For gather(). Vectors are not put together in memory: a load waits until all the stores have come there.
+  using Places = hn::Vec<hn::RebindToSigned<Tag>>;
+  HWY_INLINE Places places() const {
+    alignas(kCacheLine) std::int64_t from[kPassLanes] = {};
+    for (std::size_t k = 0; k < kRows; ++k) from[k] = static_cast<std::int64_t>(row(0, k));
+    return hn::Load(hn::RebindToSigned<Tag>(), from);
+  }
+  // Lane k: row k's; 0 past the rows of a group.
+  HWY_INLINE Vector gather(const double* values, std::size_t group, Places places) const {
+    const Vector lanes = hn::GatherIndex(Tag(), values + group * kOfRun, places);
+    return kRows < kPassLanes ? hn::IfThenElseZero(hn::FirstN(Tag(), kRows), lanes) : lanes;
   }
 
-  // Past the middle, and past the end, the next rows in memory: those of the next block, as long as this one.
+  // A page ahead: farther only where the first loop, which goes through a group twice as fast as it is fetched, would
+  // come to its end first. Past the end of the runs, the next rows in memory: those of the next block, as long as this
+  // one.
   HWY_INLINE FetchHalf fetch_from(std::size_t group) const {
-    const std::size_t run = middle * rows.cols * sizeof(T);
-    const std::size_t half = kRows / 2 * rows.cols * sizeof(T);
-    const std::size_t ahead = group * half + (kKept ? kBytesAhead : half);
-    const std::uintptr_t from = reinterpret_cast<std::uintptr_t>(rows.values) + ahead + (ahead < run ? 0 : run);
-    return {{from, from + run}};
+    const std::size_t row_bytes = rows.cols * sizeof(T), share = kOfRun * row_bytes, bytes = apart * row_bytes;
+    const std::size_t ahead = group * share + HWY_MAX(kPage, share / 2);
+    FetchHalf fetch;
+    fetch.runs[0] = reinterpret_cast<std::uintptr_t>(rows.values) + ahead + (ahead < bytes ? 0 : (kRuns - 1) * bytes);
+    for (std::size_t k = 1; k < kRuns; ++k) fetch.runs[k] = fetch.runs[k - 1] + bytes;
+    return fetch;
   }
 
   template <class Part>
@@ -119,7 +132,9 @@ struct GroupPass {
       sums[k] = hn::MulAdd(coefficient, z, sums[k]);
     }
   }
-  HWY_INLINE Vector margins(const T* const* x, double* kept, FetchHalf fetch) const {
+  HWY_INLINE Vector margins(std::size_t group, double* kept, FetchHalf& fetch) const {
+    const T* x[kRows];
+    rows_of(group, x);
     Vector sums[kPassLanes];
     for (std::size_t k = 0; k < kPassLanes; ++k) sums[k] = hn::Zero(Tag());
     std::size_t j = 0;
@@ -127,7 +142,10 @@ struct GroupPass {
       fetch.beside(j);
       multiply(Whole(), x, j, kept, sums);
     }
-    if (j < rows.cols) multiply(First{rows.cols - j}, x, j, kept, sums);
+    if (j < rows.cols) {
+      fetch.beside(j);
+      multiply(First{rows.cols - j}, x, j, kept, sums);
+    }
     return sums_of_lanes(sums);
   }
 
@@ -141,8 +159,10 @@ struct GroupPass {
     }
     part.put(sum, gradient + j);
   }
-  HWY_INLINE void add_to_gradient(const T* const* x, const double* kept, const double* residuals,
-                                  FetchHalf fetch) const {
+  HWY_INLINE void add_to_gradient(std::size_t group, const double* kept, const double* residuals,
+                                  FetchHalf& fetch) const {
+    const T* x[kRows];
+    rows_of(group, x);
     Vector factors[kRows];
     for (std::size_t k = 0; k < kRows; ++k) factors[k] = hn::Set(Tag(), residuals[k]);
     std::size_t j = 0;
@@ -150,29 +170,45 @@ struct GroupPass {
       fetch.beside(j);
       add(Whole(), x, j, kept, factors);
     }
-    if (j < rows.cols) add(First{rows.cols - j}, x, j, kept, factors);
+    if (j < rows.cols) {
+      fetch.beside(j);
+      add(First{rows.cols - j}, x, j, kept, factors);
+    }
   }
 
-  // All whole groups; the rows that they have.
-  HWY_INLINE std::size_t run(LaneSums& sums) const {
+  // What the loss makes of a group's margins.
+  HWY_INLINE void take_losses(std::size_t group, Places from, Vector m, LaneSums& sums, double* residuals) const {
     const Tag d;
-    alignas(kCacheLine) double kept[kKept ? kRows * kKeptRow : 1];
-    alignas(kCacheLine) double lanes[kPassLanes];
-    const Vector ones = hn::IfThenElseZero(hn::FirstN(d, kRows), hn::Set(d, 1.0));
-    for (std::size_t group = 0; group < groups; ++group) {
-      const T* x[kRows];
-      for (std::size_t k = 0; k < kRows; ++k) x[k] = at(row(group, k));
-      const FetchHalf fetch = fetch_from(group);
-      Vector m = hn::Add(margins(x, kept, fetch), hn::Set(d, request.intercept));
-      if (data.offsets) m = hn::Add(m, gather(data.offsets, group));
-      if (request.margins) {
-        hn::Store(m, d, lanes);
-        for (std::size_t k = 0; k < kRows; ++k) request.margins[row(group, k)] = lanes[k];
+    m = hn::Add(m, hn::Set(d, request.intercept));
+    if (data.offsets) m = hn::Add(m, gather(data.offsets, group, from));
+    if (request.margins) {
+      hn::Store(m, d, residuals);
+      for (std::size_t k = 0; k < kRows; ++k) request.margins[row(group, k)] = residuals[k];
+    }
+    const Vector y = request.function == RowFunction::product ? hn::Zero(d) : gather(data.targets, group, from);
+    const Vector weight =
+        data.weights ? gather(data.weights, group, from) : hn::IfThenElseZero(hn::FirstN(d, kRows), hn::Set(d, 1.0));
+    hn::Store(residual(request.function, m, y, weight, sums), d, residuals);
+  }
+
+  // All whole groups; the rows that they have. Where rows are kept, a group's losses are computed beside the margins of
+  // the next group: its gradient comes after those.
+  HWY_INLINE std::size_t run(LaneSums& sums) const {
+    constexpr std::size_t kBehind = kKept ? 1 : 0, kSlots = kBehind + 1, kKeptGroup = kKept ? kRows * kKeptRow : 1;
+    alignas(kCacheLine) double kept[kSlots * kKeptGroup];
+    alignas(kCacheLine) double residuals[kSlots * kPassLanes];
+    const Places from = places();
+    for (std::size_t group = 0; group < groups + kBehind; ++group) {
+      FetchHalf fetch = fetch_from(group);
+      const std::size_t now = group % kSlots;
+      if (group < groups) {
+        const Vector m = margins(group, kept + now * kKeptGroup, fetch);
+        take_losses(group, from, m, sums, residuals + now * kPassLanes);
       }
-      const Vector y = request.function == RowFunction::product ? hn::Zero(d) : gather(data.targets, group);
-      const Vector weight = data.weights ? gather(data.weights, group) : ones;
-      hn::Store(residual(request.function, m, y, weight, sums), d, lanes);
-      add_to_gradient(x, kept, lanes, fetch.after(rows.cols));
+      if (group >= kBehind) {
+        const std::size_t then = (group - kBehind) % kSlots;
+        add_to_gradient(group - kBehind, kept + then * kKeptGroup, residuals + then * kPassLanes, fetch);
+      }
     }
     return groups * kRows;
   }

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "base/aligned.h"
 #include "base/executor.h"
 #include "data/row_source.h"
 #include "data/shard.h"
@@ -33,7 +34,8 @@ namespace muster {
 // A change of variables, x̃_j = (x_j − centre_j) / scale_j, that solvers work in. The objective stays what it is in the
 // user's units. A constant column has scale 0: its x̃ is 0.
 struct Scaling {
-  std::vector<double> centre, scale;
+  AlignedVector<double> centre;  // read with every row
+  std::vector<double> scale;
 
   // v_j / scale_j, or 0 for a constant column.
   std::vector<double> unscale(std::span<const double> v) const;

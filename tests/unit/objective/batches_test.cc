@@ -212,7 +212,7 @@ TEST(Batches, NoRowsAreNoBatches) {
   shard.matrix = DenseMatrix{0, 5, AlignedVector<double>{}};
   Executor executor(1);
   LinearRows rows(shard, executor, best_instruction_set());
-  LinearObjective objective(rows, Loss::squared, {std::vector<double>(5), std::vector<double>(5, 1.0)}, true);
+  LinearObjective objective(rows, Loss::squared, {AlignedVector<double>(5, 0.0), std::vector<double>(5, 1.0)}, true);
   EXPECT_EQ(objective.deal(4, 1), 0u);
   EXPECT_EQ(objective.largest_row_curvature(), 0);
 }

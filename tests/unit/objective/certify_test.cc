@@ -111,7 +111,7 @@ TEST(Certify, AgreesWithTheObjectiveThatIsMinimised) {
     const auto sums = certificate(shard, loss, w, 0.5, centre);
     Executor executor(1);
     LinearRows rows(shard, executor, best_instruction_set());
-    LinearObjective objective(rows, loss, {centre, {2, 4, 8}}, true);
+    LinearObjective objective(rows, loss, {{centre.begin(), centre.end()}, {2, 4, 8}}, true);
     // In scaled coordinates v_j = w_j scale_j, and the intercept takes in Σ w_j c_j.
     const std::vector<double> v{1, -4, 16, 0.5 + 0.5 * 0.25 - 0.5};
     std::vector<double> gradient(4), tallies(objective.tallies());

@@ -158,7 +158,8 @@ TEST_P(Margins, OfACertificateAddUpToItInDoubleDouble) {
   const Shard shard = shard_of(c_);
   const std::size_t cols = shard.cols(), cut = 5, outputs = c_.outputs;
   Executor executor(2);
-  const std::vector<double> w = some_point(cols * outputs), centre = some_scaling(0, cols).centre;
+  const std::vector<double> w = some_point(cols * outputs);
+  const AlignedVector<double> centre = some_scaling(0, cols).centre;
   const std::vector<double> intercepts(outputs, 0.7), none(outputs, 0.0);
   LinearRows rows(shard, executor, best_instruction_set());
   std::vector<double> sums(2 * (1 + (cols + 1) * outputs));

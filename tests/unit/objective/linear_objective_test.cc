@@ -288,7 +288,7 @@ TEST(LinearObjective, HugeOffsetsLoseNothing) {
   const Shard* shards[2] = {&plain, &shifted};
   for (int k : {0, 1}) {
     LinearRows linear_rows(*shards[k], executor, best_instruction_set());
-    const Scaling scaling{std::vector<double>(3, k == 0 ? 0.0 : 17179869184.0), {1, 1, 1}};
+    const Scaling scaling{AlignedVector<double>(3, k == 0 ? 0.0 : 17179869184.0), {1, 1, 1}};
     LinearObjective objective(linear_rows, Loss::squared, scaling, true);
     objective.value_and_gradient(some_point(4), value[k], gradient[k], {});
   }

@@ -197,8 +197,8 @@ TEST(RenumberedRows, RowsThatAreGainedAreRenumberedToo) {
   Executor executor(1);
   HeldRows held(shard);
   LinearRows grown(held, executor, InstructionSet::scalar);
-  LinearObjective objective(grown, Loss::logistic, {std::vector<double>(kColumns), std::vector<double>(kColumns, 1.0)},
-                            false);
+  LinearObjective objective(grown, Loss::logistic,
+                            {AlignedVector<double>(kColumns, 0.0), std::vector<double>(kColumns, 1.0)}, false);
   const std::vector<double> v = waves(kColumns, 1);
   const auto evaluate = [&](LinearObjective& of) {
     double value = 0;

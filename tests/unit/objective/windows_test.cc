@@ -164,7 +164,7 @@ void expect_batches_of_one_pass(Loss loss, std::size_t outputs) {
     CutRows cut(shard), other(shard, 1);
     LinearRows rows(cut, executor, best_instruction_set()), rows_of_other(other, executor, best_instruction_set());
     const std::size_t d = shard.cols();
-    const Scaling scaling{std::vector<double>(d, 0.0), std::vector<double>(d, 1.0)};
+    const Scaling scaling{AlignedVector<double>(d, 0.0), std::vector<double>(d, 1.0)};
     LinearObjective objective(rows, loss, scaling, true, outputs);
     LinearObjective as_other(rows_of_other, loss, scaling, true, outputs);
     ASSERT_TRUE(objective.in_order());
