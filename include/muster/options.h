@@ -106,8 +106,8 @@ struct DataOptions {
   std::map<std::string, int> polynomials;  // column -> degree >= 2: adds powers 2..degree of that column
   LibsvmBase libsvm_base = LibsvmBase::automatic;
   StorageChoice storage = StorageChoice::automatic;
-  // Bytes that a process should not exceed; 0: what the machine has available. Rows that do not fit are read anew on
-  // every pass.
+  // Bytes that a process should not exceed; 0: what the machine has available. Rows that do not fit are read on every
+  // pass, from a temporary file of parsed rows where there is room for one.
   double memory_bytes = 0;
   // Keeps the parsed rows in files beside the data, and takes them from there where they are those of the same files
   // and options.

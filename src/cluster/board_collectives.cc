@@ -41,7 +41,6 @@ BoardCollectives::BoardCollectives(std::shared_ptr<SharedBoard> board, int posit
     : board_(std::move(board)), mine_(position), count_(board_->members()), patience_(patience) {
   const bool room_for_all = count_ <= sysconf(_SC_NPROCESSORS_ONLN);
   spins_ = room_for_all ? kSpins : 0;
-  yields_ = kYields;
   sources_.resize(static_cast<std::size_t>(count_));
   outs_.reserve(sources_.size());
 }
@@ -64,7 +63,7 @@ void BoardCollectives::await(int member, BoardStep step) {
     if (board_->here(member, step)) return;
     pause();
   }
-  for (int k = 0; k < yields_; ++k) {
+  for (int k = 0; k < kYields; ++k) {
     sched_yield();
     if (board_->here(member, step)) return;
   }

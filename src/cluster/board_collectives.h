@@ -85,7 +85,7 @@ class BoardCollectives {
   std::shared_ptr<SharedBoard> board_;
   int mine_, count_;
   BoardPatience& patience_;
-  int spins_, yields_;
+  int spins_;
   BoardStep step_ = 0;                                         // at which this member has arrived
   std::size_t uses_ = 0;                                       // of slots
   std::array<BoardStep, SharedBoard::kSlots> free_from_ = {};  // the step of all after which nobody reads the slot

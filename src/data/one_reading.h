@@ -1,8 +1,7 @@
 // The rows of one worker as they are read, once, for whoever learns on the way and needs to know nothing of them
 // before: no pass looks ahead. LIBSVM files and tables of numbers are read once. A column of words has levels, and
-// offsets and
-// --missing mean need counts or means, which take a first look: such tables are loaded as ever (data/load.h), and their
-// rows come from memory, or from the files again where they do not fit.
+// offsets and --missing mean need counts or means, which take a first look: such tables are loaded as ever
+// (data/load.h), and their rows come from memory, or from the files again where they do not fit.
 #pragma once
 
 #include <functional>

@@ -25,7 +25,7 @@ bool plain_servers(const ServerOptions& asked) {
          asked.staleness_damping == plain.staleness_damping;
 }
 
-// Why the pass ended before the files did.
+// Why the pass ended before the files did: of several learners' reasons the last of these.
 enum class Cut : int { none = 0, third_label, max_time, interrupted };
 
 class Learning {

@@ -371,9 +371,10 @@ TrainResult train(const TrainOptions& asked, const ProgressObserver& observer) {
   MemoryLimit memory(options.data.memory_bytes, transport != TransportChoice::mpi);
   const bool processes = transport == TransportChoice::mpi;
   PartResults<TrainResult> results;
-  OnePass shared(online_problem(options));
+  std::optional<OnePass> shared;
+  if (one_pass) shared.emplace(online_problem(options));
   const auto train_at = [&](Endpoint& endpoint) {
-    if (one_pass) return learn_rank(options, observer, memory, shared, endpoint);
+    if (shared) return learn_rank(options, observer, memory, *shared, endpoint);
     return train_rank(options, transport, observer, memory, endpoint);
   };
   const auto train_one = [&](Endpoint& endpoint) {

@@ -117,11 +117,10 @@ bool OnePassLearner::learn(const Shard& rows) {
     RowData data = row_data(rows, 0);
     data.targets = targets_.data();
     for (std::size_t begin = 0; begin < rows.rows(); begin += kRowsPerExchange) {
-      OnlineTotals done = totals_;
+      const OnlineTotals before = totals_;
       steps_.take(matrix, data, begin, std::min(begin + kRowsPerExchange, rows.rows()), totals_);
-      std::swap(done, totals_);
-      done.add(totals_, -1);
-      totals_ = shared_.exchange(done);
+      totals_.add(before, -1);
+      totals_ = shared_.exchange(totals_);
     }
   });
   rows_ += static_cast<std::int64_t>(rows.rows());
