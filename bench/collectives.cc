@@ -1,6 +1,7 @@
 // What collectives cost beside what they can not do without, two ranks, best of the turns, in microseconds.
 //
 //     collectives
+//     mpirun -n N [--mca btl tcp,self] collectives RANKS_PER_HOST
 //
 // On threads, beside copying the values once in memory (broadcast) and adding as many to others (reduce, allreduce).
 // Under mpirun, beside MPI_Allreduce alone, blocking, on the same values: two ranks of one host, which share memory,
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -105,8 +107,9 @@ int main(int count, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as the command does
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   if (launched_by_mpi()) {
-    const bool apart = count > 1;
-    run_mpi({.share_memory = !apart}, [&](Endpoint& endpoint) { under_mpi(endpoint, apart ? "tcp" : "mpi"); });
+    const int ranks_per_host = count > 1 ? std::atoi(argv[1]) : 0;
+    run_mpi({.ranks_per_host = ranks_per_host},
+            [&](Endpoint& endpoint) { under_mpi(endpoint, ranks_per_host != 0 ? "tcp" : "mpi"); });
     return 0;
   }
   fmt::print("| values, threads | broadcast | over a copy | reduce | over adding | allreduce | over both |\n");
@@ -115,7 +118,7 @@ int main(int count, char** argv) {
   run_threads(2, {}, [&](Endpoint& endpoint) { on_threads(endpoint, ratios); });
   ratios.print();
   bool failed = false;
-  for (const char* how : {"{}", "--mca btl tcp,self {} apart"}) {
+  for (const char* how : {"{}", "--mca btl tcp,self {} 1"}) {
     fmt::print("\n| values, {} | MPI_Allreduce | allreduce | ratio |\n| --- | --- | --- | --- |\n",
                how[0] == '{' ? "MPI, one host" : "MPI, TCP loopback");
     std::fflush(stdout);

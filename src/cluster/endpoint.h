@@ -131,7 +131,7 @@ class Endpoint {
 struct EndpointOptions {
   double silence_seconds = 8;                        // a peer waited for that gives no sign of life for so long is lost
   std::size_t credit_bytes = std::size_t{64} << 20;  // unreceived bytes allowed per ordered pair of ranks
-  bool share_memory = true;  // collectives of ranks on one host go through memory; false: as on hosts of their own
+  int ranks_per_host = 0;  // processes: share memory as if hosts had so many ranks each, in order; 0: as they are
   const CancellationToken* cancellation = nullptr;  // may be null; receives throw Cancelled once it is set
   // A rank that fails or falls silent while every rank that does not returns is no failure of the run: for programs
   // that go on without lost peers. Not under MPI, whose launcher ends the others: a lost rank ends the run by name.

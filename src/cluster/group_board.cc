@@ -18,8 +18,10 @@ constexpr std::uint32_t kLookEvery = 16;
 }  // namespace
 
 BoardCollectives* GroupEndpoint::board() {
-  if (!asked_for_board_ && group_.members.size() > 1 && station_.options().share_memory) {
-    std::shared_ptr<SharedBoard> board = station_.wire().board(group_.context, group_.members.size());
+  if (!asked_for_board_ && group_.members.size() > 1) {
+    BoardGroup group{group_.context, {}, group_.area};
+    for (const int member : group_.members) group.ranks.push_back(run_rank(member));
+    std::shared_ptr<SharedBoard> board = station_.wire().board(group);
     BoardPatience& patience = *this;
     if (board) board_ = std::make_unique<BoardCollectives>(std::move(board), position(rank()), patience);
     asked_for_board_ = true;

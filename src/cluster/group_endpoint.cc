@@ -24,6 +24,7 @@ Group Group::whole_run(const Wire& wire) {
   group.members.resize(static_cast<std::size_t>(wire.size()));
   std::iota(group.members.begin(), group.members.end(), 0);
   group.run_ranks = group.members;
+  group.area = 0;
   return group;
 }
 

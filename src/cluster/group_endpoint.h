@@ -23,6 +23,10 @@ struct Group {
   int rank = 0;
   std::vector<int> run_ranks;  // rank in the run, by rank in the group
   std::vector<int> members;    // ranks in the group, ascending
+  // Which area of memory shared by processes is the group's, the same on all members: 0 the whole run's, k that of the
+  // k-th split of the whole run, disjoint groups; kNoArea: none.
+  static constexpr int kNoArea = -1;
+  int area = kNoArea;
 
   static Group whole_run(const Wire& wire);
 };
@@ -62,15 +66,17 @@ class GroupEndpoint : public Endpoint, private BoardPatience {
 
   Station& station() { return station_; }
   // Closes the endpoint of the whole run with the way its rank's main ended.
-  void leave(const Outcome& outcome);
+  virtual void leave(const Outcome& outcome);
 
  protected:
   // Runs a collective of the transport's own, which waits by wait_for_engine() alone. That it completes is a sign of
   // life of `heard`, the members without whom it could not have.
   void run_engine(Doing doing, const std::vector<int>& heard, Deadline deadline,
                   const std::function<void()>& collective);
-  // Waits for done() to hold. Throws like receive.
+  // Waits for done() to hold, under the watch of all members. Throws like receive.
   void wait_for_engine(const std::function<bool()>& done);
+  // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
+  void check_unbroken();
   void count_sent(std::size_t bytes, std::int64_t messages);
   bool shares_memory() { return board() != nullptr; }
 
@@ -89,8 +95,6 @@ class GroupEndpoint : public Endpoint, private BoardPatience {
   void check_collective();
   bool anybody_ended() { return station_.anybody_ended() || !context().closed.empty(); }
   void check_engine_collective();
-  // Throws where an earlier collective has thrown: what it left behind would be taken for this one's.
-  void check_unbroken();
   std::vector<int> awaited_peers(const std::vector<int>& sources);
   std::optional<Message> take(const Match& match);
   void wait_step(const std::vector<int>& run_ranks, Deadline deadline);

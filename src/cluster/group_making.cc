@@ -46,6 +46,7 @@ std::unique_ptr<Endpoint> GroupEndpoint::split(int color, int key) {
   std::sort(chosen.begin(), chosen.end());
   Group group;
   group.context = derive_context(group_.context, ++groups_made_, static_cast<std::uint32_t>(color));
+  if (group_.context == 0) group.area = static_cast<int>(groups_made_);
   for (const auto& [member_key, member] : chosen) {
     if (member == rank()) group.rank = static_cast<int>(group.members.size());
     group.members.push_back(static_cast<int>(group.members.size()));
@@ -59,6 +60,7 @@ std::unique_ptr<Endpoint> GroupEndpoint::shrink(Deadline deadline) {
   const std::vector<std::uint8_t> excluded = agree_excluded(deadline);
   Group group = group_;
   group.epoch = group_.epoch + 1;
+  group.area = Group::kNoArea;
   group.context = derive_context(group_.context, ++groups_made_, kShrunk);
   std::erase_if(group.members, [&](int member) { return excluded[static_cast<std::size_t>(member)] != 0; });
   if (std::find(group.members.begin(), group.members.end(), rank()) == group.members.end()) {
@@ -74,6 +76,7 @@ std::unique_ptr<Endpoint> GroupEndpoint::subset(std::vector<int> members) {
   MUSTER_CHECK(std::binary_search(members.begin(), members.end(), rank()), "a rank makes subsets that it is in");
   Group group = group_;
   group.epoch = group_.epoch + 1;
+  group.area = Group::kNoArea;
   group.context = derive_context(group_.context, ++groups_made_, kSubset + static_cast<std::uint64_t>(members.front()));
   group.members = std::move(members);
   return std::make_unique<GroupEndpoint>(station_, std::move(group), this);

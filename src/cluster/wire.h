@@ -33,6 +33,13 @@ struct Waiting {
   double silence_seconds = 0;
 };
 
+// Of the members of a group, whose memory they ask for.
+struct BoardGroup {
+  std::uint64_t context = 0;
+  std::vector<int> ranks;  // in the run, by position
+  int area = 0;            // as in Group
+};
+
 class Wire {
  public:
   virtual ~Wire() = default;
@@ -64,7 +71,7 @@ class Wire {
   virtual void forget(int rank) = 0;
 
   // Memory that this rank shares with all other members of a group; each of them that asks gets the same. Null: none.
-  virtual std::shared_ptr<SharedBoard> board(std::uint64_t /*context*/, std::size_t /*members*/) { return nullptr; }
+  virtual std::shared_ptr<SharedBoard> board(const BoardGroup&) { return nullptr; }
   // This member leaves the group, whether or not it has asked.
   virtual void leave_board(std::uint64_t /*context*/, std::size_t /*members*/) {}
   // Makes another rank's wait() return, for what it waits for is on a board.

@@ -120,7 +120,7 @@ std::vector<std::string> launch(TransportChoice transport, const RunOptions& run
     rank_main(endpoint);
   };
   if (transport == TransportChoice::mpi) {
-    run_mpi(options, checked);
+    return run_mpi(options, checked);
   } else if (transport == TransportChoice::sim) {
     const ClusterModel model = simulated_cluster(run);
     run_simulated(ranks_of(run, static_cast<int>(model.nodes.size())), model, options, checked);

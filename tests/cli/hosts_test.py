@@ -1,7 +1,8 @@
 """Several hosts on this one machine, as network namespaces joined by a bridge: each with its own name, address and cable.
 
 All of it lives in namespaces of the test's own (network, mounts, processes), which end with it: the machine's network is
-neither used nor changed.
+neither used nor changed. Open MPI keeps files by the names of hosts and the numbers of processes, which are the same in every
+such world: so each has a /dev/shm and a folder for them of its own, and several can run at once.
 """
 import json
 import os
@@ -24,7 +25,9 @@ SET_UP = f"""
     set -e
     mount --make-rprivate /
     mkdir -p /run/netns && mount -t tmpfs none /run/netns
+    mount -t tmpfs none /dev/shm
     ip link add bridge type bridge && ip link set bridge up
+    mkdir /dev/shm/open-mpi && export OMPI_MCA_orte_tmpdir_base=/dev/shm/open-mpi
     for k in $(seq {HOSTS}); do
       ip netns add host$k
       ip link add port$k type veth peer name eth0 netns host$k
@@ -55,13 +58,15 @@ REASON = why_not()
 pytestmark = [needs_mpi, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
-def on_hosts(directory, arguments, beside="", environment=None):
-    """`muster ARGUMENTS`, a rank on each host, started from the first; `beside` runs in the shell that owns the network."""
+def on_hosts(directory, arguments, beside="", environment=None, ranks=HOSTS):
+    """`muster ARGUMENTS`, so many ranks on the hosts one after the other, started from the first; `beside` runs in the shell
+    that owns the network."""
     agent = directory / "agent"
     agent.write_text(textwrap.dedent(AGENT), encoding="utf-8")
     agent.chmod(0o755)
-    names = ",".join(f"host{k + 1}" for k in range(HOSTS))
-    mpirun = (f"mpirun --allow-run-as-root --mca plm_rsh_agent {agent} --host {names} -n {HOSTS} --bind-to none "
+    each = -(-ranks // HOSTS)
+    names = ",".join(f"host{k + 1}:{each}" for k in range(HOSTS))
+    mpirun = (f"mpirun --allow-run-as-root --mca plm_rsh_agent {agent} --host {names} -n {ranks} --bind-to none "
               "--mca mpi_yield_when_idle 1")
     quoted = " ".join(f"'{a}'" for a in (MUSTER, *arguments))
     script = f"{textwrap.dedent(SET_UP)}\nset +e\n{beside}\n{agent} host1 {mpirun} {quoted}\nexit $?\n"
@@ -92,6 +97,19 @@ def test_hosts_train_the_model_that_threads_do(tmp_path, table, mode, workers, m
     assert [r["host"] for r in ranks] == [f"host{k + 1}" for k in range(HOSTS)]
     threads = train(tmp_path, *arguments[1:], "-n", workers, name="threads.json")
     assert read_model(tmp_path / "hosts.json").bits == threads.bits
+
+
+def test_ranks_of_a_host_add_before_they_send(tmp_path, table):
+    """Two ranks on each host, the last one's alone: the bits of threads. Over the three hosts a round's sum takes two messages
+    of each; beside them one rank of a host gives its numbers to the other, and gets the sum."""
+    arguments = ["train", table, "--target", "y", "--l2", "0.01", "--solver", "gd", "--reproducible", "-q"]
+    process = on_hosts(tmp_path, [*arguments, "-o", tmp_path / "hosts.json", "--report", tmp_path / "report.json"], ranks=5)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    ranks = json.loads((tmp_path / "report.json").read_text())["workers"]
+    assert [r["host"] for r in ranks] == ["host1", "host1", "host2", "host2", "host3"]
+    assert [r["messages_per_round"] for r in ranks] == [2 + 1, 1, 2 + 1, 1, 2]
+    assert read_model(tmp_path / "hosts.json").bits == train(tmp_path, *arguments[1:], "-n", 5, name="threads.json").bits
 
 
 def ranks_alive(mark):

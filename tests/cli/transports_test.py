@@ -1,6 +1,7 @@
 """Threads and MPI give bit-identical models under --reproducible, with any number of threads per worker; the number of
 workers changes results only by rounding."""
 import json
+import os
 
 import numpy as np
 import pytest
@@ -96,3 +97,17 @@ def test_more_workers_than_rows(tmp_path):
     for solver in ("exact", "lbfgs", "gd"):
         model = train(tmp_path, table, "--target", "y", "-n", 6, "--solver", solver, "--tolerance", "1e-12")
         np.testing.assert_allclose(model.vector, [-1, 2], rtol=1e-5)
+
+
+@needs_mpi
+def test_a_host_that_gives_no_memory_to_share_is_noted(tmp_path, data):
+    """Open MPI's osc sm is what makes such memory. The messages in its place add in the same order."""
+    report = tmp_path / "report.json"
+    notes, bits = [], []
+    for environment in ({}, {"OMPI_MCA_osc": "^sm"}):
+        model = train(tmp_path, *arguments(data, "dense-gd"), "--report", report, ranks=3, env={**os.environ, **environment})
+        notes.append(json.loads(report.read_text(encoding="utf-8"))["notes"])
+        bits.append(model.bits)
+    assert bits[0] == bits[1]
+    assert not any("memory" in note for note in notes[0])
+    assert any("MPI_Win_allocate_shared gave no memory" in note for note in notes[1])

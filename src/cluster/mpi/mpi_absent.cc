@@ -8,7 +8,7 @@ bool mpi_available() {
   return false;
 }
 
-void run_mpi(const EndpointOptions&, const std::function<void(Endpoint&)>&) {
+std::vector<std::string> run_mpi(const EndpointOptions&, const std::function<void(Endpoint&)>&) {
   throw InputError(
       "this build of muster lacks MPI: install Open MPI (libopenmpi-dev and openmpi-bin) and build again, "
       "or use --transport threads");

@@ -22,6 +22,32 @@ int children(int relative, int count) {
   return result;
 }
 
+// How many ranks the hosts have where all but the last have as many, a power of two, one host after the other: then the
+// ranks of a host are a whole branch of the tree of sums. Otherwise 1.
+int ranks_of_branches(const std::vector<int>& first_on_host) {
+  const auto each = static_cast<int>(std::count(first_on_host.begin(), first_on_host.end(), 0));
+  bool branches = std::has_single_bit(static_cast<unsigned>(each));
+  for (int r = 0; r < static_cast<int>(first_on_host.size()); ++r) {
+    branches = branches && first_on_host[static_cast<std::size_t>(r)] == r / each * each;
+  }
+  return branches ? each : 1;
+}
+
+// Beside those of the whole run and of groups made while it goes on.
+constexpr ContextId kHostContext = ~ContextId{0};
+
+Group ranks_between(int first, int end, int mine) {
+  Group group;
+  group.context = kHostContext;
+  group.rank = mine - first;
+  group.area = 0;  // the whole run has no use for it
+  for (int r = first; r < end; ++r) {
+    group.members.push_back(r - first);
+    group.run_ranks.push_back(r);
+  }
+  return group;
+}
+
 }  // namespace
 
 // What MPI reads and writes: a copy, since a collective given up at a deadline can not be taken back from MPI, and the
@@ -31,17 +57,44 @@ struct MpiEndpoint::Staging {
   MPI_Request request = MPI_REQUEST_NULL;
 };
 
-MpiEndpoint::MpiEndpoint(Station& station, MPI_Comm communicator)
+MpiEndpoint::MpiEndpoint(Station& station, MPI_Comm communicator, const std::vector<int>& first_on_host)
     : GroupEndpoint(station, Group::whole_run(station.wire()), nullptr),
       communicator_(communicator),
-      sums_(communicator, members(), rank(), [this](const std::function<bool()>& done) { wait_for_engine(done); }) {}
+      ranks_of_host_(ranks_of_branches(first_on_host)) {
+  const int first = rank() / ranks_of_host_ * ranks_of_host_, end = std::min(first + ranks_of_host_, size());
+  if (end - first > 1 && end - first < size())
+    host_ = std::make_unique<GroupEndpoint>(station, ranks_between(first, end, rank()), this);
+  if (rank() != first) return;
+  std::vector<int> adding;
+  for (int r = 0; r < size(); r += ranks_of_host_) adding.push_back(r);
+  sums_.emplace(communicator, std::move(adding), first / ranks_of_host_,
+                [this](const std::function<bool()>& done) { wait_for_engine(done); });
+}
 
 MpiEndpoint::~MpiEndpoint() = default;
 
+// The host's group goes once everybody has been told how this rank ended, and before the last message of the run.
+void MpiEndpoint::leave(const Outcome& outcome) {
+  GroupEndpoint::leave(outcome);
+  host_.reset();
+}
+
+// receiver: a rank, or kEverybody.
 void MpiEndpoint::add(std::span<double> values, ReduceOp op, int receiver, Doing doing, Deadline deadline) {
-  const bool receives = receiver == kEverybody || receiver == rank();
-  run_engine(doing, receives ? members() : std::vector<int>(), deadline, [&] { sums_.add(values, op, receiver); });
-  const MpiSums::Sent sent = sums_.take_sent();
+  check_unbroken();
+  if (host_) host_->reduce(values, op, 0, deadline);
+  add_over_hosts(values, op, receiver == kEverybody ? kEverybody : receiver / ranks_of_host_, doing, deadline);
+  const bool receives = receiver == kEverybody || receiver / ranks_of_host_ == rank() / ranks_of_host_;
+  if (host_ && receives) host_->broadcast(values, 0, deadline);
+}
+
+// receiver: the number of a host.
+void MpiEndpoint::add_over_hosts(std::span<double> values, ReduceOp op, int receiver, Doing doing, Deadline deadline) {
+  // Ranks are compared by how many they have entered, so also those of others of their host count.
+  if (!sums_) return station().enter_engine_collective();
+  const bool receives = receiver == kEverybody || receiver == rank() / ranks_of_host_;
+  run_engine(doing, receives ? members() : std::vector<int>(), deadline, [&] { sums_->add(values, op, receiver); });
+  const MpiSums::Sent sent = sums_->take_sent();
   count_sent(sent.bytes, sent.messages);
 }
 

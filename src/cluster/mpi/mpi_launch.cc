@@ -139,16 +139,17 @@ MPI_Comm duplicate_world() {
 }
 
 // Everything between MPI_Init and MPI_Finalize.
-Verdict run_between(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main,
-                    std::string& name) {
+Verdict run_between(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main, std::string& name,
+                    std::vector<std::string>& notes) {
   MPI_Comm messages = duplicate_world();
   MPI_Comm collectives = duplicate_world();
   Verdict verdict;
   {
-    const MpiSharedMemory memory(collectives);
-    MpiWire wire(messages, memory.board());
+    MpiSharedMemory memory(collectives, options.ranks_per_host);
+    if (!memory.why_not().empty()) notes.push_back(memory.why_not());
+    MpiWire wire(messages, memory);
     Station station(wire, options);
-    MpiEndpoint endpoint(station, collectives);
+    MpiEndpoint endpoint(station, collectives, memory.first_on_host());
     name = station.name(station.rank());
     const Outcome outcome = run_rank(endpoint, rank_main);
     try {
@@ -170,7 +171,7 @@ bool mpi_available() {
   return true;
 }
 
-void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main) {
+std::vector<std::string> run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main) {
   if (!launched_by_mpi()) {
     throw InputError("--transport mpi needs a launcher: start this command with mpirun -n N, or srun --mpi=pmix");
   }
@@ -183,9 +184,10 @@ void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)
     throw ClusterError("MPI could not be initialised with MPI_THREAD_FUNNELED");
   }
   std::string name;
+  std::vector<std::string> notes;
   Verdict verdict;
   try {
-    verdict = run_between(options, rank_main, name);
+    verdict = run_between(options, rank_main, name, notes);
   } catch (const Error& error) {
     fmt::print(stderr, "muster: {}\n", error.what());
     abort_run();
@@ -196,6 +198,7 @@ void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)
   if (verdict.ending != RankEnding::ok && mpi_rank_from_environment() != 0)
     std::this_thread::sleep_for(kRankZeroSpeaks);
   raise(verdict);
+  return notes;
 }
 
 }  // namespace muster

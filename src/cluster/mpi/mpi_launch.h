@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "cluster/endpoint.h"
 
@@ -18,7 +20,7 @@ bool launched_by_mpi();
 int mpi_rank_from_environment();
 
 // Initialises MPI (funneled: only the calling thread uses it), runs rank_main(endpoint) as this process's rank, agrees
-// with the other ranks that all are done, and finalises MPI. Once per process.
+// with the other ranks that all are done, and finalises MPI. Once per process. Returns what the user should know of it.
 //
 // Failure, always within some 10 seconds of its cause:
 //  - InputError or Cancelled thrown by a rank while no other rank was harmed is the outcome of all, also of those that
@@ -27,6 +29,6 @@ int mpi_rank_from_environment();
 //  sentence
 //    on stderr, "muster: rank R on HOST: cause", then MPI_Abort with exit code 4. Does not return.
 //  - No launcher, or a build without MPI: InputError.
-void run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main);
+std::vector<std::string> run_mpi(const EndpointOptions& options, const std::function<void(Endpoint&)>& rank_main);
 
 }  // namespace muster

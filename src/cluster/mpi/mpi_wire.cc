@@ -70,8 +70,7 @@ bool all_complete(std::vector<MPI_Request>& requests) {
   return complete != 0;
 }
 
-MpiWire::MpiWire(MPI_Comm communicator, std::shared_ptr<SharedBoard> board)
-    : communicator_(communicator), board_(std::move(board)) {
+MpiWire::MpiWire(MPI_Comm communicator, MpiSharedMemory& memory) : communicator_(communicator), memory_(memory) {
   int size = 0;
   check_mpi(MPI_Comm_rank(communicator_, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(communicator_, &size), "MPI_Comm_size");
@@ -195,8 +194,8 @@ std::vector<int> MpiWire::unflushed() const {
   return ranks;
 }
 
-std::shared_ptr<SharedBoard> MpiWire::board(std::uint64_t context, std::size_t /*members*/) {
-  return context == 0 ? board_ : nullptr;
+std::shared_ptr<SharedBoard> MpiWire::board(const BoardGroup& group) {
+  return memory_.board(group.ranks, group.area);
 }
 
 bool MpiWire::receiving() const {

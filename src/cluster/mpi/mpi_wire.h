@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/mpi/mpi_shared_memory.h"
 #include "cluster/wire.h"
 
 namespace muster {
@@ -24,8 +25,8 @@ bool all_complete(std::vector<MPI_Request>& requests);
 
 class MpiWire final : public Wire {
  public:
-  // Collective over the communicator, which must outlive the wire and carry nothing else. board: of all ranks, or null.
-  MpiWire(MPI_Comm communicator, std::shared_ptr<SharedBoard> board);
+  // Collective over the communicator, which must outlive the wire, as the memory must, and carry nothing else.
+  MpiWire(MPI_Comm communicator, MpiSharedMemory& memory);
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(hosts_.size()); }
@@ -38,7 +39,7 @@ class MpiWire final : public Wire {
   std::vector<int> unflushed() const override;
   bool receiving() const override;
   void forget(int rank) override;
-  std::shared_ptr<SharedBoard> board(std::uint64_t context, std::size_t members) override;
+  std::shared_ptr<SharedBoard> board(const BoardGroup& group) override;
 
  private:
   struct Outgoing {
@@ -58,7 +59,7 @@ class MpiWire final : public Wire {
   void complete_outgoing();
 
   MPI_Comm communicator_;
-  std::shared_ptr<SharedBoard> board_;
+  MpiSharedMemory& memory_;
   int rank_ = 0;
   bool crowded_ = false;  // this host has more ranks than processors
   std::vector<std::string> hosts_;

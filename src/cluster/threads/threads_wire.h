@@ -72,8 +72,8 @@ class ThreadsWire final : public Wire {
   std::vector<int> unflushed() const override { return {}; }
   bool receiving() const override { return false; }
   void forget(int) override {}
-  std::shared_ptr<SharedBoard> board(std::uint64_t context, std::size_t members) override {
-    return hub_->board(context, members);
+  std::shared_ptr<SharedBoard> board(const BoardGroup& group) override {
+    return hub_->board(group.context, group.ranks.size());
   }
   void leave_board(std::uint64_t context, std::size_t members) override { hub_->leave_board(context, members); }
   void wake(int rank) override { hub_->wake(rank); }

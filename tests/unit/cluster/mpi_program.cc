@@ -10,10 +10,11 @@
 //   last-input-error            rank 0 throws an InputError after everything is done
 //   cancel                      rank 1 is cancelled, the others wait for it
 //   leave                       rank 1 returns while the others wait in a collective
-// A second argument, apart: as if each rank were on a host of its own.
+// A second argument: as if hosts had so many ranks each.
 // Exit code: that of the error, as the command has it. An error of all is printed by rank 0.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -70,12 +71,12 @@ void fail(const std::string& how, Endpoint& endpoint) {
   }
 }
 
-int run(const std::string& how, bool apart) {
+int run(const std::string& how, int ranks_per_host) {
   EndpointOptions options;
   options.credit_bytes = conformance::kCreditBytes;
   const bool checks = how == "conformance";
   options.silence_seconds = checks ? 60 : 2;
-  options.share_memory = !apart;
+  options.ranks_per_host = ranks_per_host;
   options.cancellation = &cancellation;
   try {
     run_mpi(options, [&](Endpoint& endpoint) { checks ? run_checks(endpoint) : fail(how, endpoint); });
@@ -90,5 +91,5 @@ int run(const std::string& how, bool apart) {
 }  // namespace muster
 
 int main(int count, char** arguments) {
-  return muster::run(count > 1 ? arguments[1] : "conformance", count > 2);
+  return muster::run(count > 1 ? arguments[1] : "conformance", count > 2 ? std::atoi(arguments[2]) : 0);
 }
