@@ -11,41 +11,49 @@ namespace {
 // Operations of the pass for each stored value: a product and a sum for the margin, and again for the gradient.
 constexpr double kFlopsPerValue = 70;
 
-// One thread's row: x, then x − centre; its margins, then ∂loss/∂margin, by output.
+// Rows of which margins are found together, then losses, then the gradient: what several rows wait for is then
+// under way at once. A dense row is expanded once for both ends.
+constexpr std::size_t kSparseTogether = 512;
+
+// One thread's row: x, then x − centre; its margins, then ∂loss/∂margin, by output, and those of rows together with it.
 struct Scratch {
   AlignedVector<double> x_high, x_low, z_high, z_low;
-  std::vector<DoubleDouble> by_output;
+  std::size_t outputs, row = 0;  // of those together
+  std::vector<DoubleDouble> of_rows;
   std::vector<double> margins, residuals;  // softmax: as the kernels want them
 
-  Scratch(std::size_t cols, std::size_t outputs)
+  Scratch(std::size_t cols, std::size_t of_row, std::size_t together)
       : x_high(cols),
         x_low(cols),
         z_high(cols),
         z_low(cols),
-        by_output(outputs),
-        margins(class_stride(outputs)),
-        residuals(class_stride(outputs)) {}
+        outputs(of_row),
+        of_rows(together * of_row),
+        margins(class_stride(of_row)),
+        residuals(class_stride(of_row)) {}
+  std::size_t together() const { return of_rows.size() / outputs; }
+  std::span<DoubleDouble> by_output() { return std::span(of_rows).subspan(row * outputs, outputs); }
   DoubleDoubleArray x() { return {x_high.data(), x_low.data()}; }
   DoubleDoubleArray z() { return {z_high.data(), z_low.data()}; }
 };
 
 DoubleDouble softmax_of(const KernelTable& table, double target, Scratch& scratch) {
-  const std::size_t outputs = scratch.by_output.size();
-  const DoubleDouble own = scratch.by_output[static_cast<std::size_t>(target)];
-  for (std::size_t k = 0; k < outputs; ++k) scratch.margins[k] = static_cast<double>(scratch.by_output[k] - own);
+  const std::size_t outputs = scratch.outputs;
+  const DoubleDouble own = scratch.by_output()[static_cast<std::size_t>(target)];
+  for (std::size_t k = 0; k < outputs; ++k) scratch.margins[k] = static_cast<double>(scratch.by_output()[k] - own);
   std::fill(scratch.residuals.begin(), scratch.residuals.end(), 0.0);
   ClassSums sums;
   sums.residuals = scratch.residuals.data();
   table.class_residuals(ClassFunction::softmax, scratch.margins.data(), nullptr, 1, {&target, nullptr, nullptr},
                         outputs, sums);
-  for (std::size_t k = 0; k < outputs; ++k) scratch.by_output[k] = scratch.residuals[k];
+  for (std::size_t k = 0; k < outputs; ++k) scratch.by_output()[k] = scratch.residuals[k];
   return sums.loss;
 }
 
 // Returns the loss, and puts its derivatives in the margins' place.
 DoubleDouble loss_of(const KernelTable& table, Loss loss, double target, Scratch& scratch) {
   if (loss == Loss::softmax) return softmax_of(table, target, scratch);
-  DoubleDouble& margin = scratch.by_output[0];
+  DoubleDouble& margin = scratch.by_output()[0];
   if (loss == Loss::squared) {
     margin = margin - DoubleDouble(target);
     return 0.5 * (margin * margin);
@@ -70,7 +78,7 @@ struct Certifier {
   DoubleDoubleSums all_blocks(std::size_t length, const OnBlock& on_block) const {
     const RowShape& shape = read.source.shape();
     std::vector<Scratch> scratch(static_cast<std::size_t>(executor.threads()),
-                                 Scratch(shape.sparse ? 0 : shape.cols, outputs));
+                                 Scratch(shape.sparse ? 0 : shape.cols, outputs, shape.sparse ? kSparseTogether : 1));
     // A sparse row adds to sums here and there.
     const auto layout = shape.sparse ? DoubleDoubleSums::Layout::side_by_side : DoubleDoubleSums::Layout::apart;
     return sum_rows(
@@ -82,7 +90,7 @@ struct Certifier {
         });
   }
 
-  // Writes the sums of LinearRows::certify. write_margins(rows, i, row, scratch): to scratch.by_output, of row i of a
+  // Writes the sums of LinearRows::certify. write_margins(rows, i, row, scratch): to scratch.by_output(), of row i of a
   // block, which is row `row` of its window, with intercepts and without the offset. The row is expanded in scratch.
   template <class WriteMargins>
   void certify(Loss loss, std::span<const double> centre, const WriteMargins& write_margins,
@@ -93,15 +101,20 @@ struct Certifier {
     DoubleDoubleSums total = all_blocks(first + outputs * numbers, [&](const Shard& window, auto rows, RowRange range,
                                                                        Scratch& scratch, DoubleDoubleSums& sums) {
       const RowData data = row_data(window, range.begin);
-      for (std::size_t i = 0; i < rows.rows; ++i) {
-        expand(rows, i, window.powers, scratch);
-        write_margins(rows, i, range.begin + i, scratch);
-        for (DoubleDouble& margin : scratch.by_output) margin = margin + offset_of(data, i);
-        const double weight = weight_of(data, i);
-        sums.add(0, loss_of(table, loss, data.targets[i], scratch) * weight);
-        for (DoubleDouble& residual : scratch.by_output) residual = residual * weight;
-        for (std::size_t k = 0; k < outputs; ++k) sums.add(1 + k, scratch.by_output[k]);
-        add_gradient(rows, i, centre, scratch, sums);
+      const auto each_of = [&](RowRange together, const auto& visit) {
+        for (std::size_t i = together.begin; i < together.end; ++i) {
+          scratch.row = i - together.begin;
+          visit(i);
+        }
+      };
+      const RowBlocks tiles{rows.rows, scratch.together()};
+      for (std::size_t tile = 0; tile < tiles.count(); ++tile) {
+        each_of(tiles.range(tile), [&](std::size_t i) {
+          expand(rows, i, window.powers, scratch);
+          write_margins(rows, i, range.begin + i, scratch);
+        });
+        each_of(tiles.range(tile), [&](std::size_t i) { add_loss(loss, data, i, scratch, sums); });
+        each_of(tiles.range(tile), [&](std::size_t i) { add_gradient(rows, i, centre, scratch, sums); });
       }
     });
     const auto put = [&](std::size_t at, DoubleDouble value) {
@@ -136,19 +149,29 @@ struct Certifier {
   }
 
  private:
+  // Leaves s_i ∂loss/∂margin in the margins' place.
+  void add_loss(Loss loss, const RowData& data, std::size_t i, Scratch& scratch, DoubleDoubleSums& sums) const {
+    const std::span<DoubleDouble> by_output = scratch.by_output();
+    for (DoubleDouble& margin : by_output) margin = margin + offset_of(data, i);
+    const double weight = weight_of(data, i);
+    sums.add(0, loss_of(table, loss, data.targets[i], scratch) * weight);
+    for (DoubleDouble& residual : by_output) residual = residual * weight;
+    for (std::size_t k = 0; k < outputs; ++k) sums.add(1 + k, by_output[k]);
+  }
+
   template <class T>
   void add_gradient(DenseRows<T> rows, std::size_t, std::span<const double> centre, Scratch& scratch,
                     DoubleDoubleSums& sums) const {
     table.subtract(scratch.x(), centre.data(), rows.cols, scratch.z());
     for (std::size_t k = 0; k < outputs; ++k)
-      table.add_multiple(scratch.by_output[k], scratch.z(), rows.cols, sums.array(1 + outputs + k * rows.cols));
+      table.add_multiple(scratch.by_output()[k], scratch.z(), rows.cols, sums.array(1 + outputs + k * rows.cols));
   }
   // Without the centre, whose share is the same number for every row.
   template <class T>
   void add_gradient(SparseRows<T> rows, std::size_t i, std::span<const double>, Scratch& scratch,
                     DoubleDoubleSums& sums) const {
     for (std::size_t k = 0; k < outputs; ++k)
-      table.sparse<T>().add_multiple(scratch.by_output[k], rows, i, sums.pairs(1 + outputs + k * rows.cols));
+      table.sparse<T>().add_multiple(scratch.by_output()[k], rows, i, sums.pairs(1 + outputs + k * rows.cols));
   }
 };
 
@@ -170,7 +193,7 @@ class ModelMargins {
   template <class Rows>
   void write(const Certifier& certifier, Rows rows, std::size_t i, Scratch& scratch) const {
     for (std::size_t k = 0; k < intercepts_.size(); ++k)
-      scratch.by_output[k] =
+      scratch.by_output()[k] =
           certifier.product(rows, i, std::span(by_output_).subspan(k * numbers_, numbers_), scratch) + intercepts_[k];
   }
 
@@ -209,7 +232,7 @@ Work LinearRows::certify_margins(std::span<const double> w, std::span<const doub
       certifier.expand(rows, i, window.powers, scratch);
       model.write(certifier, rows, i, scratch);
       double* out = margins.data() + 2 * (range.begin + i) * outputs;
-      for (const DoubleDouble& margin : scratch.by_output) {
+      for (const DoubleDouble& margin : scratch.by_output()) {
         *out++ = margin.high;
         *out++ = margin.low;
       }
@@ -227,7 +250,7 @@ Work LinearRows::certify_at(Loss loss, std::size_t outputs, std::span<const doub
   const Certifier certifier{rows_of_pass, rows_per_block(shape()), executor_, kernel_table(instruction_set_), outputs};
   const auto write_margins = [&](auto, std::size_t, std::size_t row, Scratch& scratch) {
     const double* pair = margins.data() + 2 * row * outputs;
-    for (DoubleDouble& margin : scratch.by_output) {
+    for (DoubleDouble& margin : scratch.by_output()) {
       margin = DoubleDouble(pair[0], pair[1]);
       pair += 2;
     }
