@@ -35,8 +35,11 @@ class IterativeTrainer {
     std::vector<double> v = problem_.best_constant(map_reduce_);
     if (column) {
       mark_separated(context_, *column, trained);
+    } else if (context_.request.start) {
+      descend(problem_.from_user(*context_.request.start), trained, v);
     } else {
-      descend(context_.request.start ? problem_.from_user(*context_.request.start) : v, trained, v);
+      map_reduce_.begins_at(v);
+      descend(v, trained, v);
     }
     if (impatient_at_ > 0) {
       trained.solver += fmt::format(", {}", name(solver_));

@@ -20,7 +20,9 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/cancellation.h"
@@ -82,6 +84,9 @@ class MapReduce final : public Problem {
   Verdict after_round(std::int64_t round, std::span<const double> w, double value,
                       std::span<const double> gradient) override;
   bool stop_requested() const override { return cancelled_ || out_of_time_; }
+  // Where a solver begins at w, the point evaluated last: that evaluation is given again, without a pass, if it is the
+  // first thing asked for. Every rank.
+  void begins_at(std::vector<double> w) { known_ = std::move(w); }
   void sum_over_blocks(std::span<double> partial_sums) override { grid_.sum_over_columns(partial_sums); }
   std::size_t first_coordinate() const override { return first_coordinate_; }
 
@@ -100,6 +105,8 @@ class MapReduce final : public Problem {
   // Computes this rank's sums at w by compute(sums of f, ∇f and tallies), and returns F.
   template <class Compute>
   double evaluate(const Compute& compute, std::span<const double> w, std::span<double> gradient);
+  // F and ∇F by the sums of all ranks.
+  double finish(std::span<const double> w, std::span<double> gradient);
   void find_penalty_on_line(std::span<const double> a, std::span<const double> b);
   void ask_for_stops(std::span<double> flags);  // by this rank: [cancelled, out of time]
   template <class Compute>
@@ -111,7 +118,8 @@ class MapReduce final : public Problem {
   std::size_t first_coordinate_;
   Time start_ = 0;
   double weight_ = 0;
-  std::vector<double> sums_;  // [value, gradient…, tallies…, cancelled, out of time]
+  std::vector<double> sums_;                  // [value, gradient…, tallies…, cancelled, out of time]
+  std::optional<std::vector<double>> known_;  // the point they are of
   std::vector<double> tallies_;
   std::array<double, 3> penalty_on_line_{};  // Σ p a², Σ p a(b − a), Σ p (b − a)²
   bool cancelled_ = false, out_of_time_ = false;

@@ -112,6 +112,30 @@ TEST(MapReduce, SumIsDividedByTheWeightAndThePenaltyAddedOnce) {
   }
 }
 
+TEST(MapReduce, WhereASolverBeginsIsEvaluatedOnce) {
+  run_threads(2, {}, [&](Endpoint& endpoint) {
+    DealtRows rows(endpoint.rank(), endpoint.size());
+    MapReduce problem(rows, endpoint, {.penalty = {0.1, 0.2, 0.3}, .judge = {}, .on_round = {}});
+    const std::vector<double> w{1, -2, 0.5}, other{1, -2, 0.75};
+    std::vector<double> once(3), again(3), product(3);
+    const double value = problem.value_and_gradient(w, once);
+    problem.begins_at(w);
+    EXPECT_EQ(problem.value_and_gradient(w, again), value);
+    EXPECT_EQ(again, once);
+    EXPECT_EQ(problem.tallies()[0], DealtRows::kRows);
+    EXPECT_EQ(problem.passes(), 1);
+    // Not where something else comes first, nor elsewhere, nor twice.
+    problem.begins_at(w);
+    problem.curvature_product(w, product);
+    EXPECT_EQ(problem.value_and_gradient(w, again), value);
+    EXPECT_EQ(again, once);
+    problem.begins_at(w);
+    EXPECT_NE(problem.value_and_gradient(other, again), value);
+    EXPECT_EQ(problem.value_and_gradient(w, again), value);
+    EXPECT_EQ(problem.passes(), 5);
+  });
+}
+
 TEST(MapReduce, EveryRankTakesTheSameStepsToTheSameModel) {
   for (const int n : {1, 4}) {
     std::vector<std::vector<double>> models(static_cast<std::size_t>(n));
