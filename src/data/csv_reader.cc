@@ -65,8 +65,7 @@ class CsvTableReader final : public TableReader {
   bool next(TableBatch& batch) override {
     if (refused_) throw InputError(*refused_);
     while (!blocks_ || !blocks_->next()) {
-      if (blocks_) ++slice_;
-      blocks_.reset();
+      if (blocks_) close_slice();
       if (slice_ == slices_.size()) return false;
       const CsvSlice& slice = slices_[slice_];
       blocks_.emplace(slice.file, slice.header.dialect, slice.begin, slice.end, block_bytes_);
@@ -99,8 +98,14 @@ class CsvTableReader final : public TableReader {
 
   std::int64_t rows_counted() const override { return rows_counted_; }
   std::int64_t bytes_read() const override { return bytes_read_; }
+  std::vector<ReadStretch> stretches() const override { return stretches_; }
 
  private:
+  void close_slice() {
+    const CsvSlice& slice = slices_[slice_++];
+    if (slice.shared) stretches_.push_back({slice.file.path, slice.begin, blocks_->next_row()});
+    blocks_.reset();
+  }
   const CsvHeader& header() const { return slices_[slice_].header; }
 
   std::string place(std::size_t at) const {
@@ -147,6 +152,7 @@ class CsvTableReader final : public TableReader {
   std::optional<PlainCsv> plain_;       // for blocks of the slice
   std::optional<std::string> refused_;  // the sentence about the row below the last batch
   std::int64_t rows_counted_ = 0, bytes_read_ = 0;
+  std::vector<ReadStretch> stretches_;
 };
 
 // A column Arrow takes for something else than numbers, cell by cell.

@@ -32,6 +32,7 @@ struct CsvSlice {
   std::uint64_t begin = 0;  // of a row
   std::uint64_t end = 0;    // rows that begin before it
   bool counted = false;     // its rows were counted by a scan: the reader does not count them again
+  bool shared = false;      // others read the file too: the reader tells how far it came
 };
 
 std::unique_ptr<TableReader> read_csv(std::vector<CsvSlice> slices, std::vector<WantedColumn> wanted,

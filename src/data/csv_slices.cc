@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <tuple>
 
 #include "data/agree.h"
 #include "muster/error.h"
@@ -71,8 +72,8 @@ std::vector<int> readers_per_file(const Catalog& catalog, const Parts& parts) {
 }
 
 void add_slice(const InputFile& file, const CsvHeader& header, std::uint64_t begin, std::uint64_t end, bool counted,
-               CsvPart& result) {
-  result.slices.push_back({file, header, begin, end, counted});
+               bool shared, CsvPart& result) {
+  result.slices.push_back({file, header, begin, end, counted, shared});
 }
 
 // The stretch of its file that is the piece's, header excluded.
@@ -81,6 +82,19 @@ Scan scan_piece(const InputFile& file, const CsvHeader& header, const Piece& pie
   const std::uint64_t begin = std::max(piece.begin, header.data_begin);
   const std::uint64_t end = std::max(piece.end, header.data_begin);
   return {piece.file, end, scan(file, header.dialect, begin, end, progress)};
+}
+
+bool begins_with_quotes(const InputFile& file, const Piece& piece) {
+  std::vector<char> text(std::min<std::uint64_t>(piece.end - piece.begin, std::uint64_t{64} << 10));
+  text.resize(open_bytes(file, piece.begin)->read(text.data(), text.size()));
+  return std::find(text.begin(), text.end(), '"') != text.end();
+}
+
+// As if no quote were open where the piece begins.
+void guess_slice(const InputFile& file, const CsvHeader& header, const Piece& piece, CsvPart& result) {
+  const std::uint64_t begin =
+      piece.begin <= header.data_begin ? header.data_begin : first_line(file, piece.begin, piece.end);
+  if (begin < piece.end) add_slice(file, header, begin, piece.end, false, true, result);
 }
 
 // Workers' scans, from the first on, in order of rank and so of place: follows the state from file to file, keeps the
@@ -94,7 +108,7 @@ std::map<std::size_t, CutRun> follow(const Catalog& catalog, const std::vector<s
       CutRun& before = reached[one.file];
       const CutRun& run = one.map[static_cast<std::size_t>(before.end)];
       if (r == part && run.first_row != kNowhere) {
-        add_slice(catalog.files[one.file], headers.at(one.file), run.first_row, one.end, true, result);
+        add_slice(catalog.files[one.file], headers.at(one.file), run.first_row, one.end, true, true, result);
         result.rows_scanned += static_cast<std::int64_t>(run.rows);
       }
       before = then(before, run);
@@ -119,7 +133,7 @@ void add_whole_files(const Catalog& catalog, const std::vector<Piece>& part, con
     const InputFile& file = catalog.files[piece.file];
     const bool packed = file.compression != Compression::none;
     add_slice(file, headers.at(piece.file), headers.at(piece.file).data_begin,
-              packed ? std::numeric_limits<std::uint64_t>::max() : piece.end, false, result);
+              packed ? std::numeric_limits<std::uint64_t>::max() : piece.end, false, false, result);
   }
 }
 
@@ -138,22 +152,37 @@ CsvHeader header_of(const Catalog& catalog, const Piece& piece, const CsvHeader&
 
 }  // namespace
 
-CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers) {
+CsvPart find_slices(const Catalog& catalog, const Parts& parts, bool may_guess, Peers& peers) {
   CsvPart result;
   const auto rank = static_cast<std::size_t>(peers.rank());
   const std::vector<int> readers = readers_per_file(catalog, parts);
   std::map<std::size_t, CsvHeader> headers;  // of this worker's files
-  const auto packed = gather_or_throw(peers, [&] {
-    std::vector<Scan> scans;
+  std::vector<Piece> shared;                 // of this worker's pieces
+  const auto said = gather_or_throw(peers, [&] {
     const CsvHeader first = read_csv_header(catalog.files.front());
     result.columns = first.names;
+    bool quotes = !may_guess;
     for (const Piece& piece : parts[rank]) {
-      CsvHeader header = header_of(catalog, piece, first);
-      if (readers[piece.file] > 1) {
-        scans.push_back(scan_piece(catalog.files[piece.file], header, piece, [&] { peers.progress(); }));
-      }
-      headers.emplace(piece.file, std::move(header));
+      headers.emplace(piece.file, header_of(catalog, piece, first));
       peers.progress();
+      if (readers[piece.file] < 2) continue;
+      shared.push_back(piece);
+      quotes = quotes || begins_with_quotes(catalog.files[piece.file], piece);
+    }
+    return std::string(quotes ? "quotes" : "");
+  });
+  const bool any_shared = std::any_of(readers.begin(), readers.end(), [](int n) { return n > 1; });
+  const bool none = std::all_of(said.begin(), said.end(), [](const std::string& one) { return one.empty(); });
+  result.guessed = any_shared && none;
+  const auto packed = gather_or_throw(peers, [&] {
+    std::vector<Scan> scans;
+    for (const Piece& piece : shared) {
+      const InputFile& file = catalog.files[piece.file];
+      if (result.guessed) {
+        guess_slice(file, headers.at(piece.file), piece, result);
+      } else {
+        scans.push_back(scan_piece(file, headers.at(piece.file), piece, [&] { peers.progress(); }));
+      }
     }
     return pack(scans);
   });
@@ -166,6 +195,16 @@ CsvPart find_slices(const Catalog& catalog, const Parts& parts, Peers& peers) {
     sort_slices(result);
   });
   return result;
+}
+
+bool stretches_meet(std::vector<ReadStretch> all) {
+  const auto key = [](const ReadStretch& one) { return std::tie(one.file, one.begin); };
+  std::sort(all.begin(), all.end(), [&](const ReadStretch& a, const ReadStretch& b) { return key(a) < key(b); });
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool last = i + 1 == all.size() || all[i + 1].file != all[i].file;
+    if (all[i].next != (last ? kNowhere : all[i + 1].begin)) return false;
+  }
+  return true;
 }
 
 CsvPart find_slices_alone(const Catalog& catalog, const Parts& parts, std::size_t part,

@@ -13,23 +13,6 @@ namespace {
 
 constexpr Dialect kLines{'\0', false};
 
-// Where the first line begins that begins in [begin, end); end where none does.
-std::uint64_t first_line(const InputFile& file, std::uint64_t begin, std::uint64_t end) {
-  if (begin == 0 || begin >= end) return begin;
-  const auto source = open_bytes(file, begin - 1);
-  std::vector<char> chunk(std::size_t{1} << 16);
-  CutState state = CutState::in_cell;  // only the byte before the range matters, and it is read first
-  for (std::uint64_t at = begin - 1; at < end;) {
-    const std::size_t got = source->read(chunk.data(), chunk.size());
-    if (got == 0) break;
-    const CutRun run = cut({chunk.data(), got}, at, kLines, state);
-    if (run.first_row != kNowhere) return std::min(run.first_row, end);
-    state = run.end;
-    at += got;
-  }
-  return end;
-}
-
 }  // namespace
 
 LibsvmReader::LibsvmReader(const Catalog& catalog, std::vector<Piece> pieces, std::uint32_t lowest,

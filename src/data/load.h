@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/peers.h"
 #include "data/encoding.h"
+#include "data/partition.h"
 #include "data/row_budget.h"
 #include "data/shard.h"
 #include "muster/options.h"
@@ -35,20 +37,30 @@ struct LoadRequest {
   // Rows are left unread, too, where a target of two classes is a column of numbers: whoever reads the rows gets them
   // as they are written, and finds the classes.
   bool labels_as_written = false;
+  // Rows left unread may begin where a guess says: count_rows() may throw WrongGuess.
+  bool guess_unread = false;
 };
 
 // What reading a worker's rows has counted.
 struct ReadCounts {
   std::int64_t rows_in_files = 0;  // apart from parsing where the format allows
   std::int64_t rows_read = 0, rows_dropped = 0;
+  std::vector<ReadStretch> stretches = {};
 
   void add(const ReadCounts& more) {
     rows_in_files += more.rows_in_files;
     rows_read += more.rows_read;
     rows_dropped += more.rows_dropped;
+    stretches.insert(stretches.end(), more.stretches.begin(), more.stretches.end());
   }
 };
 struct PartPlan;
+
+// Thrown by all workers: a line break that they took for the end of a row stands inside quotes, and what they have read
+// is to be forgotten.
+struct WrongGuess : std::runtime_error {
+  WrongGuess() : std::runtime_error("rows do not begin where they were guessed to begin") {}
+};
 
 // Called on the reading worker, at most a few times a second.
 struct LoadProgress {
@@ -86,7 +98,7 @@ struct Dataset {
 Dataset load(const LoadRequest& request, Peers& peers, const std::function<void(const LoadProgress&)>& progress = {});
 
 // Collective. For rows that load() left unread, once each worker has read its own, `own` with sum of weights `weight`:
-// completes data.summary, and refuses what load() refuses.
+// completes data.summary, and refuses what load() refuses. Throws WrongGuess where rows were guessed, and wrongly.
 void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& data);
 
 // The rows that worker `part` of `parts` readers got in the load() that made this encoding, bit for bit, read again

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/check.h"
 #include "data/agree.h"
@@ -12,6 +11,7 @@
 #include "data/load_internal.h"
 #include "data/part_reader.h"
 #include "data/row_claim.h"
+#include "data/tally.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -97,61 +97,6 @@ void agree_parquet_types(std::vector<ColumnPlan>& plan, const LoadRequest& reque
                                  : plan[c].role == Role::weight ? "weights"
                                                                 : "offsets"));
   }
-}
-
-// What a worker tells the others of the rows it staged; by column of the plan where it is a vector.
-struct Tally {
-  std::int64_t rows_counted = 0, rows_read = 0, rows_dropped = 0;
-  std::vector<std::int64_t> missing, known;
-  std::vector<DoubleDouble> sum;
-  std::vector<std::vector<std::string>> levels;
-  std::vector<double> target_values;
-};
-
-std::string pack(const Stager& stager, std::int64_t rows_counted, std::size_t columns) {
-  Packer packer;
-  packer.number(static_cast<std::uint64_t>(rows_counted));
-  packer.number(static_cast<std::uint64_t>(stager.rows_read()));
-  packer.number(static_cast<std::uint64_t>(stager.rows_dropped()));
-  for (std::size_t c = 0; c < columns; ++c) {
-    packer.number(static_cast<std::uint64_t>(stager.missing_cells(c)));
-    packer.number(static_cast<std::uint64_t>(stager.known_cells(c)));
-    packer.real(stager.sum(c).high);
-    packer.real(stager.sum(c).low);
-    packer.number(stager.levels(c).names.size());
-    for (const std::string& level : stager.levels(c).names) packer.text(level);
-  }
-  packer.number(stager.target_values().size());
-  for (const double y : stager.target_values()) packer.real(y);
-  return packer.take();
-}
-
-// Adds the tallies in order of rank; levels and target values become sorted sets.
-Tally merge(const std::vector<std::string>& all, std::size_t columns) {
-  Tally tally;
-  tally.missing.resize(columns);
-  tally.known.resize(columns);
-  tally.sum.resize(columns);
-  std::vector<std::set<std::string>> levels(columns);
-  std::set<double> values;
-  const auto add = [](std::int64_t& to, Unpacker& from) { to += static_cast<std::int64_t>(from.number()); };
-  for (const std::string& one : all) {
-    Unpacker from(one);
-    add(tally.rows_counted, from);
-    add(tally.rows_read, from);
-    add(tally.rows_dropped, from);
-    for (std::size_t c = 0; c < columns; ++c) {
-      add(tally.missing[c], from);
-      add(tally.known[c], from);
-      const double high = from.real();
-      tally.sum[c] += DoubleDouble(high, from.real());
-      for (std::uint64_t n = from.number(); n > 0; --n) levels[c].emplace(from.text());
-    }
-    for (std::uint64_t n = from.number(); n > 0; --n) values.insert(from.real());
-  }
-  for (const auto& set : levels) tally.levels.emplace_back(set.begin(), set.end());
-  tally.target_values.assign(values.begin(), values.end());
-  return tally;
 }
 
 void encode_feature(const ColumnPlan& column, const std::vector<std::string>& levels, Encoding& encoding) {
@@ -243,7 +188,7 @@ Tally read_rows(TableReader& reader, std::int64_t rows_scanned, const std::vecto
       peers.progress();
     }
     meter.finish(staged.stager.rows_read());
-    return pack(staged.stager, rows_scanned + reader.rows_counted(), plan.size());
+    return pack(staged.stager, rows_scanned + reader.rows_counted(), reader.stretches(), plan.size());
   });
   return merge(all, plan.size());
 }
@@ -308,6 +253,7 @@ void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& dat
   for (const std::int64_t n : {own.rows_in_files, own.rows_read, own.rows_dropped})
     packer.number(static_cast<std::uint64_t>(n));
   packer.real(weight);
+  pack(own.stretches, packer);
   ReadCounts all;
   double weights = 0;
   for (const std::string& one : peers.all_gather(packer.take())) {
@@ -317,16 +263,21 @@ void count_rows(const ReadCounts& own, double weight, Peers& peers, Dataset& dat
     counts.rows_in_files = number();
     counts.rows_read = number();
     counts.rows_dropped = number();
-    all.add(counts);
     weights += from.real();
+    unpack(from, counts.stretches);
+    all.add(counts);
   }
+  if (data.unread->guessed && !stretches_meet(all.stretches)) throw WrongGuess();
   check_rows(all, data.unread->catalog.files[0].path);
   check_weights(data.encoding, weights);
   take_counts(all, data.summary);
 }
 
-Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
-                   const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
+namespace {
+
+// may_guess: where rows of CSV begin.
+PartPlan plan_part(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
+                   const std::vector<ParquetInfo>& info, bool may_guess, Peers& peers) {
   const std::string& file = catalog.files[0].path;
   PartPlan part{catalog, parts[static_cast<std::size_t>(peers.rank())], nullptr, {}, {}, 0};
   std::vector<ColumnPlan>& plan = part.columns;
@@ -334,13 +285,21 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
     plan = plan_columns(parquet_columns(catalog, info), file, request);
     agree_parquet_types(plan, request, catalog, info);
   } else {
-    CsvPart own = find_slices(catalog, parts, peers);
+    CsvPart own = find_slices(catalog, parts, may_guess, peers);
     plan = plan_columns(own.columns, file, request);
-    agree_csv_types(plan, request, own, peers);
+    part.guessed = own.guessed;
+    unless_guessed(part.guessed, [&] { agree_csv_types(plan, request, own, peers); });
     part.slices = std::move(own.slices);
     part.rows_scanned = own.rows_scanned;
   }
   check_polynomials(plan);
+  return part;
+}
+
+Dataset load_part_of_table(const LoadRequest& request, PartPlan part, Peers& peers, const ProgressCallback& progress) {
+  const Catalog& catalog = part.catalog;
+  const std::string& file = catalog.files[0].path;
+  const std::vector<ColumnPlan>& plan = part.columns;
 
   Dataset data;
   data.encoding.format = catalog.format;
@@ -365,7 +324,9 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
                 RowClaim(request.budget),
                 {}};
   ProgressMeter meter(progress, catalog, part.pieces);
-  const Tally tally = read_rows(*reader, part.rows_scanned, plan, staged, meter, peers);
+  const Tally tally =
+      unless_guessed(part.guessed, [&] { return read_rows(*reader, part.rows_scanned, plan, staged, meter, peers); });
+  if (part.guessed && !stretches_meet(tally.stretches)) throw WrongGuess();
   reader.reset();
   release_free_memory();  // before the matrix grows
   const ReadCounts counts{tally.rows_counted, tally.rows_read, tally.rows_dropped};
@@ -384,6 +345,22 @@ Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Par
     staged.blocks.clear();
   data.shard = build_shard(layout, std::move(staged.blocks));
   return data;
+}
+
+}  // namespace
+
+Dataset load_table(const LoadRequest& request, const Catalog& catalog, const Parts& parts,
+                   const std::vector<ParquetInfo>& info, Peers& peers, const ProgressCallback& progress) {
+  const auto load = [&](bool may_guess) {
+    return load_part_of_table(request, plan_part(request, catalog, parts, info, may_guess, peers), peers, progress);
+  };
+  if (request.unread_features == 0 || request.guess_unread) {
+    try {
+      return load(true);
+    } catch (const WrongGuess&) {
+    }
+  }
+  return load(false);
 }
 
 }  // namespace muster

@@ -99,6 +99,7 @@ class TablePart final : public PartReader {
       return true;
     }
     rows_scanned_ += reader_->rows_counted();
+    stretches_ = reader_->stretches();
     check_row_count(rows_scanned_, stager_.rows_read());
     reader_.reset();
     batch_ = {};
@@ -115,11 +116,14 @@ class TablePart final : public PartReader {
     const std::size_t whole = reader_ ? direct_->rows() / align_ * align_ : 0;
     return direct_->take(whole > 0 ? whole : direct_->rows());
   }
-  ReadCounts counts() const override { return {rows_scanned_, stager_.rows_read(), stager_.rows_dropped()}; }
+  ReadCounts counts() const override {
+    return {rows_scanned_, stager_.rows_read(), stager_.rows_dropped(), stretches_};
+  }
 
  private:
   std::unique_ptr<TableReader> reader_;
-  std::int64_t rows_scanned_;  // at the end: counted
+  std::int64_t rows_scanned_;           // at the end: counted
+  std::vector<ReadStretch> stretches_;  // at the end
   std::size_t align_;
   Stager stager_;
   Layout layout_;

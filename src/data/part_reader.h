@@ -10,6 +10,7 @@
 #include "data/columns.h"
 #include "data/csv_slices.h"
 #include "data/load_internal.h"
+#include "muster/error.h"
 
 namespace muster {
 
@@ -24,7 +25,19 @@ struct PartPlan {
   std::vector<ColumnPlan> columns;
   std::vector<CsvSlice> slices;
   std::int64_t rows_scanned = 0;
+  bool guessed = false;  // the slices begin where a guess says, on every worker
 };
+
+// Collective, and all workers throw alike: what is wrong with rows that begin where a guess says may be the guess.
+template <class Step>
+auto unless_guessed(bool guessed, const Step& step) {
+  try {
+    return step();
+  } catch (const InputError&) {
+    if (guessed) throw WrongGuess();
+    throw;
+  }
+}
 
 class PartReader {
  public:

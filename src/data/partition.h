@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data/discover.h"
@@ -16,6 +17,13 @@ struct Piece {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 };
+// What one of several readers of a file has read of it: the rows from that at begin up to, and without, that at next.
+struct ReadStretch {
+  std::string file;
+  std::uint64_t begin = 0;
+  std::uint64_t next = 0;  // kNowhere: the file ended
+};
+
 using Parts = std::vector<std::vector<Piece>>;  // by worker; a part may be empty
 
 // For Parquet: group_rows[file][row group] is its number of rows. Ignored otherwise.

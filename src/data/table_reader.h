@@ -39,6 +39,8 @@ class TableReader {
   // So far, counted apart from parsing; without rows that were counted before reading began.
   virtual std::int64_t rows_counted() const = 0;
   virtual std::int64_t bytes_read() const = 0;  // so far, of the files
+  // At the end, of files that others read too, where that is to be told.
+  virtual std::vector<ReadStretch> stretches() const { return {}; }
 };
 
 // What the first rows of a worker's part say of a column.

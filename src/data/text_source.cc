@@ -133,6 +133,23 @@ std::uint64_t line_at(const InputFile& file, std::uint64_t offset) {
   return line;
 }
 
+std::uint64_t first_line(const InputFile& file, std::uint64_t begin, std::uint64_t end) {
+  if (begin == 0 || begin >= end) return begin;
+  constexpr Dialect kLines{'\0', false};
+  const auto source = open_bytes(file, begin - 1);
+  std::vector<char> chunk(std::size_t{1} << 16);
+  CutState state = CutState::in_cell;  // only the byte before the range matters, and it is read first
+  for (std::uint64_t at = begin - 1; at < end;) {
+    const std::size_t got = source->read(chunk.data(), chunk.size());
+    if (got == 0) break;
+    const CutRun run = cut({chunk.data(), got}, at, kLines, state);
+    if (run.first_row != kNowhere) return std::min(run.first_row, end);
+    state = run.end;
+    at += got;
+  }
+  return end;
+}
+
 TextBlocks::TextBlocks(const InputFile& file, Dialect dialect, std::uint64_t begin, std::uint64_t end,
                        std::size_t block_bytes)
     : file_(file), dialect_(dialect), end_(end), block_bytes_(block_bytes), buffer_at_(begin), finished_(begin >= end) {
@@ -180,16 +197,19 @@ void TextBlocks::find_end() {
   rows_ = own.rows;
   if (own.rows == 0 && (at_end_ || inside < held_)) {
     finished_ = true;  // only blank lines
+    next_row_ = beyond.first_row == kNowhere && !at_end_ ? 0 : beyond.first_row;
     return;
   }
   if (beyond.first_row != kNowhere) {
-    end = static_cast<std::size_t>(beyond.first_row - buffer_at_);
+    next_row_ = beyond.first_row;
+    end = static_cast<std::size_t>(next_row_ - buffer_at_);
     finished_ = true;
   } else if (at_end_) {
     if (beyond.end == CutState::quoted) {
       const std::uint64_t open = then(own, beyond).last_open;
       throw InputError(fmt::format("{}:{}: a quote opens here and is never closed", file_.path, line_at(file_, open)));
     }
+    next_row_ = kNowhere;
     finished_ = true;
   } else {
     // The last row may go on behind what is held.

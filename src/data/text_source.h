@@ -26,6 +26,9 @@ std::unique_ptr<ByteSource> open_bytes(const InputFile& file, std::uint64_t offs
 // The number of the line (from 1) that holds byte `offset` of the unpacked text: reads everything before it.
 std::uint64_t line_at(const InputFile& file, std::uint64_t offset);
 
+// Where the first line begins that begins in [begin, end) and is not blank; end where none does.
+std::uint64_t first_line(const InputFile& file, std::uint64_t begin, std::uint64_t end);
+
 // Rows that begin in [begin, end) of a text file, in blocks that end where a row ends. `begin` must be the beginning of
 // a row, or of blank lines before one; a row that begins before end is delivered whole.
 class TextBlocks {
@@ -39,6 +42,8 @@ class TextBlocks {
   std::uint64_t offset() const { return offset_; }  // of text() in the unpacked file
   std::uint64_t rows() const { return rows_; }      // in text(), counted by the cutting machine
   const InputFile& file() const { return file_; }
+  // At the end: where the row behind the last one begins; kNowhere where the file ended, 0 where it was not come upon.
+  std::uint64_t next_row() const { return next_row_; }
 
  private:
   void fill(std::size_t wanted);
@@ -54,7 +59,7 @@ class TextBlocks {
   bool at_end_ = false;          // the source is exhausted
   bool finished_ = false;
   std::string_view text_;
-  std::uint64_t offset_ = 0, rows_ = 0;
+  std::uint64_t offset_ = 0, rows_ = 0, next_row_ = 0;
 };
 
 }  // namespace muster

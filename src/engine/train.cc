@@ -11,6 +11,7 @@
 #include "cluster/tracing_endpoint.h"
 #include "data/agree.h"
 #include "data/load.h"
+#include "data/part_reader.h"
 #include "data/streamed_rows.h"
 #include "engine/check_options.h"
 #include "engine/checkpoint.h"
@@ -183,7 +184,7 @@ class TrainingRows {
       : request_(request), data_(data) {
     if (!data.streamed) return;
     streamed_.emplace(request, data.encoding, request.readers, options);
-    together(peers, [&] {
+    together_on_rows(peers, [&] {
       if (data.unread) {
         streamed_->add_unread(*data.unread);
       } else if (data.cached) {
@@ -200,7 +201,7 @@ class TrainingRows {
   }
   // Collective: the pass that reads rows left unread.
   void first_pass(const std::function<void()>& pass, Peers& peers) {
-    together(peers, pass);
+    together_on_rows(peers, pass);
     count_rows(streamed_->counts(), streamed_->shape().weight, peers, data_);
   }
 
@@ -211,6 +212,9 @@ class TrainingRows {
   }
 
  private:
+  void together_on_rows(Peers& peers, const std::function<void()>& step) {
+    unless_guessed(data_.unread && data_.unread->guessed, [&] { together(peers, step); });
+  }
   // Collective: for the passes to come, the rows are parsed once more.
   void set_aside(Peers& peers) {
     std::string directory, why_not;
@@ -251,8 +255,9 @@ class TrainingRows {
 };
 
 // What one rank does. The result is the same on every rank.
-TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, const ProgressObserver& observer,
-                       MemoryLimit& memory, Endpoint& endpoint) {
+// may_guess: where rows begin, until a first pass has read them; throws WrongGuess, as all ranks do.
+TrainResult train_on_rows(const TrainOptions& asked, TransportChoice transport, const ProgressObserver& observer,
+                          MemoryLimit& memory, bool may_guess, Endpoint& endpoint) {
   TrainOptions options = asked;  // tuning chooses the penalties
   Reporter reporter(observer, endpoint);
   EndpointPeers peers(endpoint, stop_request());
@@ -262,14 +267,15 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
 
   reporter.begin(Progress::Stage::reading);
   const int readers = readers_of(options.run, endpoint.size());
-  const LoadRequest load_request{options.data,
-                                 target_kind(options.problem.loss),
-                                 options.problem.positive,
-                                 readers,
-                                 &memory.rows(endpoint),
-                                 options.tuning.fold_column,
-                                 columns_surely_exact(options),
-                                 memory.window_bytes(readers)};
+  const LoadRequest load_request{.options = options.data,
+                                 .target = target_kind(options.problem.loss),
+                                 .positive = options.problem.positive,
+                                 .readers = readers,
+                                 .budget = &memory.rows(endpoint),
+                                 .fold_column = options.tuning.fold_column,
+                                 .unread_features = columns_surely_exact(options),
+                                 .window_bytes = memory.window_bytes(readers),
+                                 .guess_unread = may_guess};
   Dataset data = load(load_request, peers, [&](const LoadProgress& progress) { reporter.reading(progress); });
   std::optional<Division> division;
   if (options.run.mode == Mode::mapreduce) division.emplace(split_of(options, data, endpoint), endpoint, data);
@@ -335,6 +341,15 @@ TrainResult train_rank(const TrainOptions& asked, TransportChoice transport, con
   finish_report(options, data.summary, start, endpoint, fitted.report);
   const bool wanted = speaks || transport == TransportChoice::mpi;  // one of a process is enough
   return {wanted ? make_model(options, data, fitted) : Model(), fitted.report, speaks};
+}
+
+TrainResult train_rank(const TrainOptions& options, TransportChoice transport, const ProgressObserver& observer,
+                       MemoryLimit& memory, Endpoint& endpoint) {
+  try {
+    return train_on_rows(options, transport, observer, memory, true, endpoint);
+  } catch (const WrongGuess&) {
+    return train_on_rows(options, transport, observer, memory, false, endpoint);
+  }
 }
 
 // The same for rows that are learned from as they are read.

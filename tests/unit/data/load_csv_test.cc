@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "data/csv_slices.h"
 #include "load_helpers.h"
 
 namespace muster {
@@ -52,6 +53,45 @@ TEST(LoadCsv, CutAtEveryByteForTwoWorkers) {
     SCOPED_TRACE(cut);
     expect_tricky(load_cut(request, {0, cut, kTricky.size()}));
   }
+}
+
+TEST(LoadCsv, LinesInACellThatLookLikeRowsAreNone) {
+  const TemporaryDirectory dir;
+  LoadRequest request = request_for(dir.file("a.csv", rows_in_a_cell()), "y");
+  request.options.drop = {"note"};
+  const Rows alone = load_on(1, request);
+  ASSERT_EQ(alone.y.size(), 20'001u);
+  for (const int n : {2, 3, 4, 7}) {
+    const Rows rows = load_on(n, request);
+    EXPECT_EQ(rows.x, alone.x);
+    EXPECT_EQ(rows.y, alone.y);
+    EXPECT_EQ(rows.summary.rows_in_files, 20'001);
+  }
+}
+
+TEST(LoadCsv, CutAtEveryPairOfBytesWithoutQuotes) {
+  const std::string text = "\n x,y\r\n\r\n\n1,10\r\n\n\n2,20\n33333333333,30\r\n\r\n";
+  const TemporaryDirectory dir;
+  const LoadRequest request = request_for(dir.file("t.csv", text), "y");
+  for (std::uint64_t a = 0; a <= text.size(); ++a) {
+    for (std::uint64_t b = a; b <= text.size(); ++b) {
+      SCOPED_TRACE(fmt::format("{} {}", a, b));
+      const Rows rows = load_cut(request, {0, a, b, text.size()});
+      ASSERT_EQ(rows.x, (std::vector<std::vector<double>>{{1}, {2}, {33333333333}}));
+      ASSERT_EQ(rows.y, (std::vector<double>{10, 20, 30}));
+      ASSERT_EQ(rows.summary.rows_in_files, 3);
+    }
+  }
+}
+
+TEST(LoadCsv, ReadersOfAFileMustMeet) {
+  const ReadStretch first{"a", 5, 20}, second{"a", 20, kNowhere}, other{"b", 7, kNowhere};
+  EXPECT_TRUE(stretches_meet({}));
+  EXPECT_TRUE(stretches_meet({second, other, first}));
+  EXPECT_FALSE(stretches_meet({first, other})) << "nobody has read on";
+  EXPECT_FALSE(stretches_meet({{"a", 5, 21}, second})) << "a row was passed over";
+  EXPECT_FALSE(stretches_meet({{"a", 5, 19}, second})) << "what was no row was read";
+  EXPECT_FALSE(stretches_meet({{"a", 5, kNowhere}, second}));
 }
 
 TEST(LoadCsv, CutAtEveryPairOfBytesForThreeWorkers) {

@@ -26,6 +26,21 @@ struct Rows {
   }
 };
 
+// CSV of columns x, y and note, of which one note is longer than half of the file and has lines that look like rows.
+inline std::string rows_in_a_cell() {
+  std::string text = "x,y,note\n";
+  const auto rows = [&](int count, const char* note) {
+    for (int i = 0; i < count; ++i)
+      text += std::to_string(text.size()) + "," + std::to_string(i % 7) + "," + note + "\n";
+  };
+  rows(10'000, "a");
+  text += "1,2,\"";
+  rows(40'000, "b");
+  text.insert(text.size() - 1, "\"");  // not where a cell begins: to whom it looks open, it is a letter
+  rows(10'000, "c");
+  return text;
+}
+
 inline void append_shard(const Shard& shard, Rows& rows) {
   const std::size_t n = shard.rows(), d = shard.cols();
   const std::size_t before = rows.x.size();

@@ -1,6 +1,7 @@
 // Rows that load() leaves unread, for the first pass to read.
 #include <fmt/format.h>
 
+#include "data/part_reader.h"
 #include "shard_checks.h"
 
 namespace muster {
@@ -42,6 +43,36 @@ TEST(Unread, TheFirstPassReadsWhatLoadReads) {
     EXPECT_EQ(data.summary.rows_dropped, expected.summary.rows_dropped);
     return 0;
   });
+}
+
+TEST(Unread, RowsThatAreGuessedAreCheckedAtTheEnd) {
+  const TemporaryDirectory dir;
+  for (const bool rows_in_quotes : {false, true}) {
+    LoadRequest request = request_for(dir.file("a.csv", rows_in_quotes ? rows_in_a_cell() : numbers_csv(6000)), "y");
+    if (rows_in_quotes) request.options.drop = {"note"};
+    request.options.missing = MissingPolicy::drop;
+    const std::vector<Dataset> read = datasets_on(3, request);
+    request.unread_features = 3;
+    for (const bool guess : {true, false}) {
+      request.guess_unread = guess;
+      on_workers<int>(3, [&](Peers& peers) {
+        Dataset data = load(request, peers);
+        EXPECT_EQ(data.unread->guessed, guess);
+        StreamedRows rows(request, data.encoding, 3, {.window_bytes = 20'000});
+        rows.add_unread(*data.unread);
+        const Shard all = windows_of(rows, 64);
+        const auto count = [&] { count_rows(rows.counts(), rows.shape().weight, peers, data); };
+        if (guess && rows_in_quotes) {
+          EXPECT_THROW(count(), WrongGuess);
+        } else {
+          count();
+          EXPECT_EQ(data.summary.rows_in_files, read[0].summary.rows_in_files);
+          expect_same(all, read[static_cast<std::size_t>(peers.rank())].shard);
+        }
+        return 0;
+      });
+    }
+  }
 }
 
 TEST(Unread, OnlyWhereColumnsSayEverything) {
