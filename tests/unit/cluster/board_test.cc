@@ -150,6 +150,32 @@ TEST(BoardCollectives, PiecesGoThroughSlotsInTheOrderOfTheTree) {
   }
 }
 
+// As docs/MODES.md says: a message for each of the others that reads from here, or whose values are written from here.
+TEST(BoardCollectives, TrafficIsWhatOthersReadAndAreGiven) {
+  constexpr std::int64_t kHeader = 32, kFew = 10, kMany = 30'000, kOthers = 2;
+  const auto rank_main = [&](Endpoint& endpoint) {
+    const auto sent = [&](const auto& collective) {
+      const Traffic before = endpoint.traffic();
+      collective();
+      const Traffic now = endpoint.traffic();
+      return std::pair<std::int64_t, std::int64_t>(now.bytes_sent - before.bytes_sent,
+                                                   now.messages_sent - before.messages_sent);
+    };
+    const auto of = [](std::int64_t messages, std::int64_t bytes) {
+      return std::pair<std::int64_t, std::int64_t>(messages * (bytes + kHeader), messages);
+    };
+    const Deadline never = Deadline::never();
+    std::vector<double> few(kFew), many(kMany);
+    EXPECT_EQ(sent([&] { endpoint.allreduce(few, ReduceOp::sum, never); }), of(kOthers, 8 * kFew));
+    EXPECT_EQ(sent([&] { endpoint.allreduce(many, ReduceOp::sum, never); }), of(2 * kOthers, 8 * kMany / 3));
+    const bool root = endpoint.rank() == 1;
+    EXPECT_EQ(sent([&] { endpoint.broadcast(few, 1, never); }), root ? of(kOthers, 8 * kFew) : of(0, 0));
+    EXPECT_EQ(sent([&] { endpoint.reduce(few, ReduceOp::sum, 1, never); }), root ? of(0, 0) : of(1, 8 * kFew));
+    EXPECT_EQ(sent([&] { endpoint.barrier(never); }), of(kOthers, 0));
+  };
+  run_threads(3, {}, rank_main);
+}
+
 // Threads read and write each other's values. One that gives up takes its own with it: nobody writes there afterwards.
 TEST(BoardCollectives, AThreadThatGivesUpTakesItsValuesBack) {
   constexpr std::size_t kCount = 200'000;
