@@ -6,7 +6,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "data/csv_text.h"
 #include "data/number_text.h"
@@ -73,10 +75,11 @@ class Parser {
     if (error == std::errc::invalid_argument || !token_ends(to)) {
       fail(at_, fmt::format("'{}' is not {}", shown(token()), what));
     }
-    if (error != std::errc() && !std::isfinite(value))
-      fail(at_, fmt::format("'{}' is too large for a number", shown(token())));
-    if (error != std::errc()) value = 0;  // closer to 0 than the smallest double
-    if (!std::isfinite(value)) fail(at_, fmt::format("'{}' is not finite", shown(token())));
+    const bool in_range = error == std::errc();
+    // At which end it is out of range, from_chars does not tell: infinite, or closer to 0 than the smallest double.
+    if (!in_range) value = std::strtod(std::string(start, to).c_str(), nullptr);
+    if (!std::isfinite(value))
+      fail(at_, fmt::format("'{}' is {}", shown(token()), in_range ? "not finite" : "too large for a number"));
     return value;
   }
 

@@ -254,10 +254,14 @@ def test_files_are_read_once(tmp_path):
 
 
 def test_a_limit_on_time_ends_it_with_a_model(tmp_path):
-    data = sparse_rows(tmp_path / "a.svm", 30_000)
-    model, report = learned(tmp_path, data, "--loss", "logistic", "--max-time", "1e-9")
-    assert report["stop_reason"] == "max_time" and 0 < report["certificate"]["rows_read"] < 30_000
-    assert np.isfinite(model.vector).all()
+    sparse, table = sparse_rows(tmp_path / "a.svm", 30_000), tmp_path / "t.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i}.5,{7 * i % 31},{i % 2}\n" for i in range(90_000)), encoding="ascii")
+    for data, more, rows in ((sparse, [], 30_000), (table, ["--target", "y", "--memory", "10MB"], 90_000)):
+        model, report = learned(tmp_path, data, "--loss", "logistic", "--max-time", "1e-9", *more)
+        read = report["certificate"]["rows_read"]
+        assert report["stop_reason"] == "max_time" and 0 < read < rows and report["certificate"]["rows_in_files"] == read
+        assert sum(w["rows"] for w in report["workers"]) == read
+        assert np.isfinite(model.vector).all()
 
 
 def test_a_note_where_rows_are_sorted_by_their_targets(tmp_path):

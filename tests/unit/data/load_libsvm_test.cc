@@ -98,6 +98,9 @@ TEST(LoadLibsvm, Errors) {
   EXPECT_TRUE(says(error("1 -3:1"), at + "3: '-3:1'", {}));
   EXPECT_TRUE(says(error("1 3:inf"), at + "3: ", {"not finite"}));
   EXPECT_TRUE(says(error("1 3:nan"), at + "3: ", {"not finite"}));
+  EXPECT_TRUE(says(error("1 3:-1e400"), at + "3: '3:-1e400'", {"too large for a number"}));
+  EXPECT_TRUE(says(error("1e400 3:1"), at + "1: '1e400'", {"too large for a number"}));
+  EXPECT_EQ(error("1e-400 3:-1e-400"), "") << "closer to 0 than the smallest double";
   EXPECT_TRUE(says(error("1 99999999999:1"), at + "3: the index", {"beyond"}));
   EXPECT_TRUE(says(error("1,2 3:1"), at + "1: '1,2'", {"label"}));
   EXPECT_TRUE(says(error("cat 3:1"), at + "1: 'cat'", {"label"}));
