@@ -13,8 +13,10 @@ namespace muster {
 
 namespace {
 
-// How often the engine is asked in a row, some tens of microseconds, before a wait that looks about it.
-constexpr int kTestsAtOnce = 200;
+// How long the engine is asked in a row before a wait that looks about it, and how often between two looks at the
+// clock: where ranks share processors a single question may take long, and others ask this rank for a sign of life.
+constexpr double kEngineSpinSeconds = 1e-4;
+constexpr int kTestsAtOnce = 8;
 
 }  // namespace
 
@@ -161,10 +163,12 @@ void GroupEndpoint::run_engine(Doing doing, const std::vector<int>& heard, Deadl
 }
 
 void GroupEndpoint::wait_for_engine(const std::function<bool()>& done) {
-  for (int k = 0; k < kTestsAtOnce; ++k) {
-    if (done()) return;
-  }
   const Time start = now();
+  do {
+    for (int k = 0; k < kTestsAtOnce; ++k) {
+      if (done()) return;
+    }
+  } while (now() < start + kEngineSpinSeconds);
   const std::vector<int> awaited = awaited_peers({});
   station_.begin_wait();
   const WaitClock clock(*this);
