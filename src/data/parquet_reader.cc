@@ -13,6 +13,7 @@
 
 #include "data/arrow_columns.h"
 #include "data/csv_text.h"
+#include "data/parquet_pages.h"
 #include "muster/error.h"
 
 namespace muster {
@@ -36,19 +37,16 @@ std::int64_t batch_rows(std::size_t columns) {
 
 std::unique_ptr<parquet::arrow::FileReader> open_parquet(const InputFile& file, std::size_t columns = 1) {
   try {
-    auto source = value_or_refuse(arrow::io::ReadableFile::Open(file.path, arrow::system_memory_pool()), file);
-    parquet::ReaderProperties pages(arrow::system_memory_pool());
-    pages.enable_buffered_stream();
+    arrow::MemoryPool* pool = arrow::system_memory_pool();
+    auto source = value_or_refuse(arrow::io::ReadableFile::Open(file.path, pool), file);
     parquet::ArrowReaderProperties rows;
     rows.set_batch_size(batch_rows(columns));
     rows.set_pre_buffer(false);
     rows.set_use_threads(false);
-    parquet::arrow::FileReaderBuilder builder;
-    const arrow::Status opened = builder.Open(std::move(source), pages);
-    if (!opened.ok()) refuse(file, opened.message());
     std::unique_ptr<parquet::arrow::FileReader> reader;
-    const arrow::Status built = builder.memory_pool(arrow::system_memory_pool())->properties(rows)->Build(&reader);
-    if (!built.ok()) refuse(file, built.message());
+    const arrow::Status made =
+        parquet::arrow::FileReader::Make(pool, read_parquet_by_pages(std::move(source), pool), rows, &reader);
+    if (!made.ok()) refuse(file, made.message());
     return reader;
   } catch (const parquet::ParquetException& error) {
     refuse(file, error.what());
