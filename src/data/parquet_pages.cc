@@ -83,6 +83,40 @@ class ColumnStream final : public arrow::io::InputStream {
   bool closed_ = false;
 };
 
+// The pages of a column, by a reader for the dictionary and another for what follows. Arrow's unpacks all pages into
+// one buffer, which stays as large as the largest of them: often the dictionary, of which the decoder has a copy.
+class PagesOfColumn final : public parquet::PageReader {
+ public:
+  PagesOfColumn(std::shared_ptr<ColumnStream> stream, const parquet::ColumnChunkMetaData& column,
+                const parquet::ReaderProperties& properties, bool always_compressed)
+      : stream_(std::move(stream)),
+        values_(column.num_values()),
+        codec_(column.compression()),
+        properties_(properties),
+        always_compressed_(always_compressed) {
+    open();
+  }
+
+  std::shared_ptr<parquet::Page> NextPage() override {
+    if (std::exchange(dictionary_read_, false)) open();  // the stream goes on behind it
+    auto page = pages_->NextPage();
+    dictionary_read_ = page != nullptr && page->type() == parquet::PageType::DICTIONARY_PAGE;
+    return page;
+  }
+  void set_max_page_header_size(std::uint32_t size) override { pages_->set_max_page_header_size(size); }
+
+ private:
+  void open() { pages_ = parquet::PageReader::Open(stream_, values_, codec_, properties_, always_compressed_); }
+
+  std::shared_ptr<ColumnStream> stream_;
+  std::int64_t values_;
+  parquet::Compression::type codec_;
+  parquet::ReaderProperties properties_;
+  bool always_compressed_;
+  bool dictionary_read_ = false;
+  std::unique_ptr<parquet::PageReader> pages_;
+};
+
 class PagesOfGroup final : public parquet::RowGroupReader::Contents {
  public:
   PagesOfGroup(std::shared_ptr<arrow::io::RandomAccessFile> file, const parquet::ReaderProperties& properties,
@@ -108,10 +142,10 @@ class PagesOfGroup final : public parquet::RowGroupReader::Contents {
     const std::int64_t length = column->total_compressed_size() + (short_by_a_head ? kLongestHead : 0);
     // And older ones did not say that pages are compressed.
     const bool always_compressed = writer.VersionLt(parquet::ApplicationVersion::PARQUET_CPP_10353_FIXED_VERSION());
-    return parquet::PageReader::Open(
+    return std::make_unique<PagesOfColumn>(
         std::make_shared<ColumnStream>(file_, begin, begin + std::min(length, *size - begin),
                                        properties_.memory_pool()),
-        column->num_values(), column->compression(), properties_, always_compressed);
+        *column, properties_, always_compressed);
   }
 
  private:

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "arrow_files.h"
+#include "data/parquet_reader.h"
 #include "load_helpers.h"
 
 namespace muster {
@@ -87,6 +88,45 @@ TEST(LoadParquet, MissingOtherTypesAndDamage) {
   dir.file("broken.parquet", broken);
   request.options.paths = {dir.path() + "/broken.parquet"};
   EXPECT_TRUE(says(load_error(2, request), dir.path() + "/broken.parquet: ", {}));
+}
+
+TEST(ParquetPages, OfAColumnNothingAsLongAsItsDictionaryIsHeldBesideIt) {
+  constexpr int kColumns = 20, kRows = 60'000;
+  const auto number = [](int c, std::int64_t i) { return static_cast<double>(i) * 1.1 + c; };  // all of a column differ
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  std::vector<WantedColumn> wanted;
+  for (int c = 0; c < kColumns; ++c) {
+    std::vector<std::optional<double>> numbers;
+    for (int i = 0; i < kRows; ++i) numbers.emplace_back(number(c, i));
+    columns.push_back(array_of<arrow::DoubleBuilder>(numbers));
+    wanted.push_back({fmt::format("x{}", c), false, ""});
+    fields.push_back(arrow::field(wanted.back().name, arrow::float64()));
+  }
+  const TemporaryDirectory dir;
+  const std::string path = dir.path() + "/a.parquet";
+  auto out = *arrow::io::FileOutputStream::Open(path);
+  const auto compressed = parquet::WriterProperties::Builder().compression(arrow::Compression::SNAPPY)->build();
+  ASSERT_TRUE(parquet::arrow::WriteTable(*arrow::Table::Make(arrow::schema(fields), columns),
+                                         arrow::default_memory_pool(), out, kRows, compressed)
+                  .ok());
+  ASSERT_TRUE(out->Close().ok());
+
+  const auto reader = read_parquet(discover({path}, Format::parquet).files, {{0, 0, 1}}, wanted);
+  const std::int64_t before = arrow::system_memory_pool()->bytes_allocated();
+  constexpr std::int64_t kDictionaries = std::int64_t{kColumns} * kRows * static_cast<std::int64_t>(sizeof(double));
+  TableBatch batch;
+  std::int64_t row = 0;
+  while (reader->next(batch)) {
+    const std::int64_t held = arrow::system_memory_pool()->bytes_allocated() - before;
+    EXPECT_LT(held, kDictionaries * 7 / 4);
+    EXPECT_TRUE(held > kDictionaries || row + batch.rows == kRows);
+    for (int c = 0; c < kColumns; ++c)
+      for (std::int64_t i = 0; i < batch.rows; ++i)
+        ASSERT_EQ(batch.columns[static_cast<std::size_t>(c)].numbers[static_cast<std::size_t>(i)], number(c, row + i));
+    row += batch.rows;
+  }
+  EXPECT_EQ(row, kRows);
 }
 
 TEST(LoadPacked, EveryCompressionIsReadWhole) {
