@@ -80,6 +80,20 @@ def test_the_report_says_which_pattern_ran(data, tmp_path):
         assert json.loads(report.read_text())["reduce"] == ran, options
 
 
+@needs_mpi
+def test_groups_of_a_grid_share_memory_as_processes_do_as_threads(data, tmp_path):
+    """Few numbers through memory: everybody gives them to the two others of its row, where the tree has but the first send
+    two messages."""
+    sent = []
+    for how, launch in ((["-n", 6], {}), ([], {"ranks": 6})):
+        report = tmp_path / "report.json"
+        run("train", data, "--target", "y", "--solver", "gd", "--split", "2x3", "--report", report, "-o",
+            tmp_path / "model.json", *how, **launch)
+        workers = json.loads(report.read_text())["workers"]
+        sent.append([(w["messages_per_round"], w["bytes_per_round"]) for w in workers])
+    assert sent[0] == sent[1]
+
+
 def test_patterns_give_the_same_model_to_rounding_and_each_its_own_bits_everywhere(data, tmp_path):
     how = [data, "--target", "y", "--solver", "lbfgs", "-n", 4, "--reproducible", "--tolerance", "1e-12"]
     tree_model = train(tmp_path, *how)
