@@ -193,6 +193,11 @@ def test_bad_input_in_the_middle(tmp_path):
             data.write_text("\n".join(lines[:4000] + [bad] + lines[4000:]) + "\n", encoding="ascii")
             refused(run("train", data, "--loss", "logistic", *ONCE, "--solver", solver, WORKERS[solver], "3", "-q", "-o", tmp_path / "no.json", code=None),
                     r"a\.svm:4001:\d+", words)
+    # Of two, in the parts of two workers, the one that comes first in the file, though the other is met at once.
+    data.write_text("\n".join([*lines[:2490], "1 9:x", *lines[2490:2600], "1 8:y", *lines[2600:]]) + "\n", encoding="ascii")
+    for solver in SOLVERS:
+        refused(run("train", data, "--loss", "logistic", *ONCE, "--solver", solver, WORKERS[solver], "2", "-q", "-o",
+                    tmp_path / "no.json", code=None), r"a\.svm:2491:3", "9:x")
     csv = write_csv(tmp_path / "t.csv", {"x": list(range(3000)), "y": [i % 2 for i in range(3000)]})
     rows = csv.read_text(encoding="utf-8").splitlines()
     csv.write_text("\n".join(rows[:2500] + ["oops,1"] + rows[2500:]) + "\n", encoding="utf-8")
@@ -262,6 +267,12 @@ def test_a_limit_on_time_ends_it_with_a_model(tmp_path):
         assert report["stop_reason"] == "max_time" and 0 < read < rows and report["certificate"]["rows_in_files"] == read
         assert sum(w["rows"] for w in report["workers"]) == read
         assert np.isfinite(model.vector).all()
+    # Also where the first worker has come to its end, which is at once.
+    remarks = tmp_path / "remarks.svm"
+    remarks.write_text("# remark\n" * (sparse.stat().st_size // 9), encoding="ascii")
+    _, report = learned(tmp_path, remarks, sparse, "--loss", "logistic", "--max-time", "1e-9")
+    assert [w["rows"] > 0 for w in report["workers"]] == [False, True]
+    assert report["stop_reason"] == "max_time" and report["certificate"]["rows_read"] == report["workers"][1]["rows"]
 
 
 def test_a_note_where_rows_are_sorted_by_their_targets(tmp_path):
