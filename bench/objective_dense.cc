@@ -23,6 +23,7 @@
 #include "base/random.h"
 #include "objective/linear_rows.h"
 #include "ratios.h"
+#include "read_memory.h"
 
 namespace {
 
@@ -34,40 +35,6 @@ double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Reads, and does nothing else: the sum of whole words, in as many lanes as the processor has. Two runs of addresses at
-// a time, each fetched a page ahead, which is faster than one, and than one that only the processor fetches ahead.
-using Line = std::uint64_t __attribute__((vector_size(64), aligned(8)));
-
-__attribute__((target_clones("default", "avx2", "arch=x86-64-v4"))) std::uint64_t read(const std::uint64_t* words,
-                                                                                       std::size_t count) {
-  constexpr std::size_t kWords = sizeof(Line) / sizeof(std::uint64_t), kAhead = 4096 / sizeof(std::uint64_t);
-  const std::size_t half = count / 2 / kWords * kWords;
-  Line a{}, b{};
-  for (std::size_t i = 0; i < half; i += kWords) {
-    const std::uint64_t *first = words + i, *second = words + half + i;
-    __builtin_prefetch(first + kAhead, 0, 2);
-    __builtin_prefetch(second + kAhead, 0, 2);
-    a += *reinterpret_cast<const Line*>(first);
-    b += *reinterpret_cast<const Line*>(second);
-  }
-  std::uint64_t sum = 0;
-  for (std::size_t i = 2 * half; i < count; ++i) sum += words[i];
-  a += b;
-  for (std::size_t k = 0; k < kWords; ++k) sum += a[k];
-  return sum;
-}
-
-template <class T>
-void read_all(const RowArray<T>& values, Executor& executor) {
-  constexpr std::size_t kWords = 64 * 1024;
-  const auto* words = reinterpret_cast<const std::uint64_t*>(values.data());
-  const std::size_t count = values.size() * sizeof(T) / sizeof(std::uint64_t);
-  executor.run((count + kWords - 1) / kWords, [&](std::size_t part, int) {
-    volatile std::uint64_t sum = read(words + part * kWords, std::min(kWords, count - part * kWords));
-    static_cast<void>(sum);
-  });
 }
 
 // Cheap, and different from row to row; filled by the threads that use them.
@@ -129,7 +96,7 @@ void compare(std::size_t rows, std::size_t cols, int threads, const std::string&
     double value = 0;
     const auto& values = std::get<RowArray<T>>(std::get<DenseMatrix>(shard.matrix).values);
     for (int turn = 0; turn < kTurns; ++turn) {
-      limit = std::min(limit, seconds_of([&] { read_all(values, executor); }));
+      limit = std::min(limit, bench::seconds_to_read(values.data(), values.size() * sizeof(T), executor));
       own.squared = std::min(own.squared, seconds_of([&] { regression.value_and_gradient(w, value, gradient, {}); }));
       own.logistic =
           std::min(own.logistic, seconds_of([&] { classifier.value_and_gradient(w, value, gradient, tallies); }));

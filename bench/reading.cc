@@ -3,13 +3,16 @@
 //     reading make-csv PATH ROWS COLS        numbers of 6 decimals, target y = Xw + noise
 //     reading make-libsvm PATH ROWS ENTRIES  of 100,000 columns, values of 4 to 6 digits
 //     reading load PATH [TARGET]             prints {"seconds", "cpu", "bytes", "rows"}
+//     reading memory BYTES THREADS           only reads a buffer: prints {"own", "one"}, seconds where every thread
+//                                            touched first what it reads, and where one touched everything
 //
-// bench/reading.py runs these beside other readers.
+// bench/reading.py runs these beside other readers, and bench/threads.py the last.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -18,9 +21,12 @@
 #include <string>
 #include <vector>
 
+#include "base/aligned.h"
+#include "base/executor.h"
 #include "base/peers.h"
 #include "base/random.h"
 #include "data/load.h"
+#include "read_memory.h"
 
 namespace {
 
@@ -111,6 +117,25 @@ void load_alone(const std::string& path, const std::string& target) {
              std::filesystem::file_size(path), data.shard.rows());
 }
 
+// The best of several turns over a buffer on pages like a matrix's.
+double least_seconds(std::size_t bytes, Executor& touch, Executor& reader) {
+  constexpr std::size_t kPiece = kLargePage / sizeof(std::uint64_t);
+  constexpr int kTurns = 9;
+  AlignedVector<std::uint64_t> words(bytes / sizeof(std::uint64_t));
+  touch.run((words.size() + kPiece - 1) / kPiece, [&](std::size_t piece, int) {
+    for (std::size_t i = piece * kPiece; i < std::min(words.size(), (piece + 1) * kPiece); ++i) words[i] = i;
+  });
+  double seconds = 1e30;
+  for (int turn = 0; turn < kTurns; ++turn)
+    seconds = std::min(seconds, bench::seconds_to_read(words.data(), bytes, reader));
+  return seconds;
+}
+
+void read_memory(std::size_t bytes, int threads) {
+  Executor all(threads), one(1);
+  fmt::print("{{\"own\": {:.5f}, \"one\": {:.5f}}}\n", least_seconds(bytes, all, all), least_seconds(bytes, one, all));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -122,8 +147,12 @@ int main(int argc, char** argv) {
     make_libsvm(words[1], std::stoul(words[2]), std::stoul(words[3]));
   } else if (what == "load" && words.size() >= 2) {
     load_alone(words[1], words.size() > 2 ? words[2] : "");
+  } else if (what == "memory" && words.size() == 3) {
+    read_memory(std::stoul(words[1]), std::stoi(words[2]));
   } else {
-    fmt::print(stderr, "reading make-csv PATH ROWS COLS | make-libsvm PATH ROWS ENTRIES | load PATH [TARGET]\n");
+    fmt::print(stderr,
+               "reading make-csv PATH ROWS COLS | make-libsvm PATH ROWS ENTRIES | load PATH [TARGET] | memory BYTES "
+               "THREADS\n");
     return 2;
   }
 }
