@@ -120,7 +120,7 @@ void as_processes(int members, std::size_t slot_values, const std::function<void
 
 TEST(BoardCollectives, PiecesGoThroughSlotsInTheOrderOfTheTree) {
   constexpr std::size_t kSlotValues = 16;
-  for (const int members : {2, 3}) {
+  for (const int members : {2, 3, 7}) {  // more than there are processors: they are stopped anywhere
     std::vector<std::vector<double>> parts;
     for (int m = 0; m < members; ++m) parts.push_back(of_member(m, 1000));
     std::vector<const double*> sources;
@@ -130,7 +130,7 @@ TEST(BoardCollectives, PiecesGoThroughSlotsInTheOrderOfTheTree) {
     tree_sum(sources, {&out, 1}, 1000, ReduceOp::sum);
     std::atomic<int> wrong{0};
     as_processes(members, kSlotValues, [&](int m, BoardCollectives& board) {
-      for (const std::size_t count : {1, 16, 17, 300}) {  // to 19 pieces through four slots
+      for (const std::size_t count : {1, 16, 17, 300, 1000}) {  // to 63 pieces through four slots
         const auto begin = parts[static_cast<std::size_t>(m)].begin();
         std::vector<double> values(begin, begin + static_cast<std::ptrdiff_t>(count));
         board.allreduce(values, ReduceOp::sum);
