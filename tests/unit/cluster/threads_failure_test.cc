@@ -108,6 +108,26 @@ TEST(ThreadsFailure, CancellationEndsEveryWait) {
   EXPECT_THROW(run_threads(4, options, rank_main), Cancelled);
 }
 
+// Also of one that nobody would have to wait in.
+TEST(ThreadsFailure, NoCollectiveBeginsOnceCancelled) {
+  CancellationToken token;
+  token.cancel();
+  EndpointOptions options;
+  options.cancellation = &token;
+  std::atomic<int> refused{0};
+  const auto rank_main = [&](Endpoint& endpoint) {
+    try {
+      endpoint.barrier(Deadline::never());
+    } catch (const Cancelled&) {
+      ++refused;
+      throw;
+    }
+  };
+  constexpr int kRuns = 20;
+  for (int k = 0; k < kRuns; ++k) EXPECT_THROW(run_threads(2, options, rank_main), Cancelled);
+  EXPECT_EQ(refused, 2 * kRuns);
+}
+
 TEST(ThreadsFailure, ARankThatLeavesFailsACollectiveThatNeedsIt) {
   const auto rank_main = [](Endpoint& endpoint) {
     if (endpoint.rank() != 1) endpoint.barrier(Deadline::never());

@@ -171,7 +171,10 @@ TEST_F(StaleCache, DamageIsNeverTaken) {
   const std::vector<Dataset> plain = load_three(parsed);
   const std::filesystem::path victim = caches().front();
   const auto size = std::filesystem::file_size(victim);
-  for (std::uintmax_t at = 0; at < size; at += 1 + size / 97) {
+  std::vector<std::uintmax_t> places;
+  for (std::uintmax_t at = 0; at < size; at += 1 + size / 97) places.push_back(at);
+  for (std::uintmax_t at = size - 32; at < size; ++at) places.push_back(at);  // lengths and sums of the end
+  for (const std::uintmax_t at : places) {
     std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(static_cast<std::streamoff>(at));
     const char byte = static_cast<char>(file.get() ^ 0x40);
