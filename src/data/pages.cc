@@ -88,13 +88,19 @@ PageBuffer BufferPool::take() {
 }
 
 std::shared_ptr<const void> BufferPool::lend(PageBuffer buffer) {
-  struct Lent {
-    PageBuffer buffer;
-    std::shared_ptr<Shared> shared;
+  class Lent {
+   public:
+    Lent(PageBuffer lent, std::shared_ptr<Shared> pool) : buffer_(std::move(lent)), shared_(std::move(pool)) {}
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
     ~Lent() {
-      const std::lock_guard lock(shared->mutex);
-      shared->free.push_back(std::move(buffer));
+      const std::lock_guard lock(shared_->mutex);
+      shared_->free.push_back(std::move(buffer_));
     }
+
+   private:
+    PageBuffer buffer_;
+    std::shared_ptr<Shared> shared_;
   };
   return std::make_shared<Lent>(std::move(buffer), shared_);
 }
