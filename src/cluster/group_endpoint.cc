@@ -154,6 +154,7 @@ void GroupEndpoint::run_engine(Doing doing, const std::vector<int>& heard, Deadl
   collective_deadline_ = deadline;
   station_.enter_engine_collective();
   try {
+    check_cancelled();
     collective();
   } catch (const Error&) {
     broken_ = true;

@@ -26,6 +26,7 @@ CASES = {
     "input-error": (2, r"data\.csv:3: not a number"),
     "last-input-error": (2, r"cannot write model\.json"),
     "cancel": (130, r"interrupted"),
+    "cancelled-before": (130, r"interrupted"),
 }
 
 

@@ -9,6 +9,7 @@
 //   lone-input-error            rank 1 throws an InputError while the others wait for it
 //   last-input-error            rank 0 throws an InputError after everything is done
 //   cancel                      rank 1 is cancelled, the others wait for it
+//   cancelled-before            every rank is cancelled and then enters a collective
 //   leave                       rank 1 returns while the others wait in a collective
 // A second argument: as if hosts had so many ranks each.
 // Exit code: that of the error, as the command has it. An error of all is printed by rank 0.
@@ -51,6 +52,11 @@ void compute(Endpoint& endpoint, double seconds) {
 
 void fail(const std::string& how, Endpoint& endpoint) {
   if (how == "input-error") throw InputError("data.csv:3: not a number");
+  if (how == "cancelled-before") {
+    cancellation.cancel();
+    double value = 0;
+    return endpoint.allreduce({&value, 1}, ReduceOp::sum, Deadline::never());
+  }
   if (how == "last-input-error") {
     endpoint.barrier(Deadline::never());
     if (endpoint.rank() == 0) throw InputError("cannot write model.json");
