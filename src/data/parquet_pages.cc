@@ -10,7 +10,7 @@
 #include <parquet/properties.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -39,7 +39,7 @@ class ColumnStream final : public arrow::io::InputStream {
 
   arrow::Result<std::int64_t> Read(std::int64_t bytes, void* out) override {
     const std::int64_t from_held = std::min(bytes, held());
-    std::memcpy(out, held_.data() + at_, static_cast<std::size_t>(from_held));
+    std::copy_n(held_.data() + at_, from_held, static_cast<char*>(out));
     at_ += static_cast<std::size_t>(from_held);
     if (from_held == bytes) return bytes;
     ARROW_ASSIGN_OR_RAISE(const std::int64_t more, read(bytes - from_held, static_cast<char*>(out) + from_held));
