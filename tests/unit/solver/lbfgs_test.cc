@@ -92,6 +92,7 @@ TEST(Lbfgs, ALineThatIsSeenCostsOneEvaluation) {
   EXPECT_LT(largest_difference(result.w, minimum), 1e-10);
   EXPECT_LE(result.rounds, static_cast<std::int64_t>(n) + 3);
   EXPECT_EQ(f.evaluations, result.rounds);
+  EXPECT_EQ(f.lines_ended, result.rounds - 1);
   EXPECT_EQ(f.evaluations, result.evaluations);
 }
 
@@ -207,6 +208,7 @@ TEST(Lbfgs, ShortensAStepThatIsNotFinite) {
   EXPECT_LT(largest_difference(minimise_lbfgs(seen, {0, 0}, {.descent = {.max_rounds = 100}}).w, {3, 4}), 1e-9);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   SingleLine line([](double x) { return (x - 3) * (x - 3); }, [](double x) { return x > 3.5 ? kNone : 2 * (x - 3); });
+  line.reported_curvature = 1.6;  // a first step to 3.75, lower than the start
   EXPECT_NEAR(minimise_lbfgs(line, {0}, {.descent = {.max_rounds = 100}}).w[0], 3, 1e-9);
 }
 

@@ -43,9 +43,12 @@ class SeenAlong : public KnownOnLines {
   void look_along(std::span<const double> a, std::span<const double> b) override { set_line(a, b); }
   double value_and_gradient_on_line(double t, std::span<const double> w, std::span<double> gradient) override {
     for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(w[j], a_[j] + t * (b_[j] - a_[j]), 1e-12);
+    ++lines_ended;
     return value_and_gradient(w, gradient);
   }
   void curvature_product(std::span<const double>, std::span<double>) override { FAIL() << "a pass for nothing"; }
+
+  std::int64_t lines_ended = 0;
 };
 
 // Once both ends are evaluated.
