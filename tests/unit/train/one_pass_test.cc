@@ -105,6 +105,16 @@ TEST(TargetOrders, FewRunsTellNothing) {
   EXPECT_TRUE(order.sorted());
 }
 
+// What no learner can see of its own rows.
+TEST(OnePass, LearnersWithTargetsOfTheirOwnAreNoticedTogether) {
+  OnePass pass({.rule = OnlineRule::adagrad, .function = RowFunction::squared});
+  for (const double target : {5.0, 9.0}) {
+    EXPECT_FALSE(pass.sorted());
+    EXPECT_TRUE(OnePassLearner(pass).learn(labelled_rows(4 * TargetOrder::kRun, target, target)));
+  }
+  EXPECT_TRUE(pass.sorted());
+}
+
 TEST(OnePass, EveryWholeRunIsLookedAt) {
   const OnlineProblem squared{.rule = OnlineRule::adagrad, .function = RowFunction::squared};
   for (const std::size_t count : {4 * TargetOrder::kRun - 1, 4 * TargetOrder::kRun}) {
