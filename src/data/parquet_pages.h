@@ -1,7 +1,7 @@
 // Parquet's columns, a page of each in memory at a time.
 //
-// Arrow can read so itself (ReaderProperties::enable_buffered_stream), but in its version 18 that writes past the end of
-// its buffer, or finds the stream at an end, where what is left of a column is about as long as that
+// Arrow can read so itself (ReaderProperties::enable_buffered_stream), but in its version 18 that writes past the end
+// of its buffer, or finds the stream at an end, where what is left of a column is about as long as that
 // (https://github.com/apache/arrow/issues/48311): a column of a few values in a few hundred thousand rows is enough.
 // Without it, a row group's columns are held whole. So pages come from a stream of our own.
 #pragma once
