@@ -1,12 +1,10 @@
-// What the gradient of sparse rows costs, by turns within a few rows (`gradient`) and in the two halves of a line
-// search
-// (`halves`: look_along() and value_and_gradient_on_line()), against what it can not do without: reading the arrays
-// once, gathering a coefficient for every entry, and adding to a gradient at every entry. Rows as bench/zipf_rows.h
-// draws them; logistic.
+// What the gradient of sparse rows costs, by turns within a few rows (`gradient`) and in the two halves of a search
+// along a line (`halves`: look_along() and value_and_gradient_on_line()), against what it can not do without: reading
+// the arrays once, gathering a coefficient for every entry, and adding to a gradient at every entry. Rows as
+// bench/zipf_rows.h draws them; logistic.
 //
 //     objective_sparse [ROWS [COLUMNS [ENTRIES]]]      defaults 500000 1000000 40
-//     objective_sparse --write FILE [ROWS [COLUMNS [ENTRIES]]]      the rows as LIBSVM text, for `muster train` and
-//     peers
+//     objective_sparse --write FILE [ROWS [COLUMNS [ENTRIES]]]      as LIBSVM text, for `muster train` and peers
 //
 // Best of the turns.
 #include <fmt/os.h>

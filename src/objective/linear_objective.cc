@@ -76,10 +76,10 @@ Work LinearObjective::work_of(double flops_per_value) const {
 // Calls visit(column, output, place by column, place by number), the latter stride() apart, or kNowhere.
 template <class Visit>
 void LinearObjective::each_coefficient(const Visit& visit) const {
-  const std::span<const std::uint32_t> numbers = rows_.pass_rows().numbers;
+  const LinearRows::PassRows pass_rows = rows_.pass_rows();
   const auto visit_all = [&](auto outputs, auto stride) {
     for (std::size_t j = 0; j < scaling_.scale.size(); ++j) {
-      const std::size_t number = numbers.empty() ? j : numbers[j];
+      const std::size_t number = pass_rows.number_of(j);
       const bool known = number != RenumberedRows::kNone;
       for (std::size_t k = 0; k < outputs; ++k) visit(j, k, j * outputs + k, known ? number * stride + k : kNowhere);
     }

@@ -51,12 +51,17 @@ std::map<std::uint32_t, std::size_t> entries_by_column(const SparseMatrix& matri
   return entries;
 }
 
-TEST(RenumberedRows, EveryColumnThatOccursHasANumberOfItsOwn) {
+class RenumberedShard : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(renumbered, nullptr); }
+
   const Shard shard = rows_of_many_columns(3000, false);
-  const auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  Executor executor(3);
-  const auto renumbered = RenumberedRows::of(shard, executor, nullptr);
-  ASSERT_NE(renumbered, nullptr);
+  const SparseMatrix& matrix = std::get<SparseMatrix>(shard.matrix);
+  Executor executor{3};
+  const std::unique_ptr<RenumberedRows> renumbered = RenumberedRows::of(shard, executor, nullptr);
+};
+
+TEST_F(RenumberedShard, EveryColumnThatOccursHasANumberOfItsOwn) {
   const auto entries = entries_by_column(matrix);
   std::set<std::uint32_t> used;
   for (std::uint32_t j = 0; j < kColumns; ++j) {
@@ -69,12 +74,7 @@ TEST(RenumberedRows, EveryColumnThatOccursHasANumberOfItsOwn) {
   EXPECT_EQ(renumbered->source().shape().cols, entries.size());
 }
 
-TEST(RenumberedRows, FrequentColumnsComeFirst) {
-  const Shard shard = rows_of_many_columns(3000, false);
-  const auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  Executor executor(1);
-  const auto renumbered = RenumberedRows::of(shard, executor, nullptr);
-  ASSERT_NE(renumbered, nullptr);
+TEST_F(RenumberedShard, FrequentColumnsComeFirst) {
   // Of the columns in the order of their numbers, the first hundred should have about as many entries as any hundred.
   std::vector<std::size_t> by_number(renumbered->source().shape().cols), most;
   for (const auto& [column, count] : entries_by_column(matrix)) {
@@ -88,12 +88,7 @@ TEST(RenumberedRows, FrequentColumnsComeFirst) {
   EXPECT_GE(of_hundred(by_number), 0.9 * of_hundred(most));
 }
 
-TEST(RenumberedRows, RowsAreWhatTheyWere) {
-  const Shard shard = rows_of_many_columns(500, false);
-  const auto& matrix = std::get<SparseMatrix>(shard.matrix);
-  Executor executor(2);
-  const auto renumbered = RenumberedRows::of(shard, executor, nullptr);
-  ASSERT_NE(renumbered, nullptr);
+TEST_F(RenumberedShard, RowsAreWhatTheyWere) {
   const Shard& held = *renumbered->source().held();
   const auto& own = std::get<SparseMatrix>(held.matrix);
   ASSERT_EQ(own.rows, matrix.rows);
@@ -102,9 +97,9 @@ TEST(RenumberedRows, RowsAreWhatTheyWere) {
     EXPECT_EQ(own.columns[k], renumbered->numbers()[matrix.columns[k]]);
   EXPECT_EQ(std::get<0>(own.values).data(), std::get<0>(matrix.values).data());
   EXPECT_EQ(own.row_begin.data(), matrix.row_begin.data());
-  EXPECT_EQ(held.targets.data(), std::as_const(shard).targets.data());
-  EXPECT_EQ(held.weights.data(), std::as_const(shard).weights.data());
-  EXPECT_EQ(held.offsets.data(), std::as_const(shard).offsets.data());
+  EXPECT_EQ(held.targets.data(), shard.targets.data());
+  EXPECT_EQ(held.weights.data(), shard.weights.data());
+  EXPECT_EQ(held.offsets.data(), shard.offsets.data());
 }
 
 TEST(RenumberedRows, TakesWhatItKeepsFromTheBudgetAndGivesItBack) {
